@@ -1,0 +1,121 @@
+"""Run the examples of README.md and docs/ as tests, against a local server.
+
+Every ``python`` block is run, in the order of its page. Blocks of a page share their
+names and one event loop, and may use ``await`` as in ``python -m asyncio``.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import threading
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+from doctest import ELLIPSIS
+from inspect import CO_COROUTINE
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sybil import Example, Sybil
+from sybil.evaluators.python import pad
+from sybil.parsers.myst import (
+    CodeBlockParser,
+    DocTestDirectiveParser,
+    PythonCodeBlockParser,
+    SkipParser,
+)
+
+
+if TYPE_CHECKING:
+    from dify_workflow_async.local import LocalServer
+
+API_KEY = "app-documentation"
+RUNNER = "_runner"
+
+
+@pytest.fixture(scope="session")
+def demo_server() -> Iterator[LocalServer]:
+    """Serve the demo app from a thread, as examples call ``asyncio.run()``."""
+    from dify_workflow_async.local import App, LocalServer, demo_scenario
+
+    started: Future[tuple[LocalServer, asyncio.AbstractEventLoop, asyncio.Event]]
+    started = Future()
+
+    async def serve() -> None:
+        app = App(key=API_KEY, behaviour=demo_scenario())
+        try:
+            async with LocalServer([app], version="1.12.1") as server:
+                stop = asyncio.Event()
+                started.set_result((server, asyncio.get_running_loop(), stop))
+                await stop.wait()
+        except BaseException as error:
+            if not started.done():
+                started.set_exception(error)
+            raise
+
+    thread = threading.Thread(target=asyncio.run, args=[serve()], name="demo-server")
+    thread.start()
+    server, loop, stop = started.result(timeout=10)
+    yield server
+    loop.call_soon_threadsafe(stop.set)
+    thread.join(timeout=10)
+    if thread.is_alive():
+        pytest.fail("the local server of the documentation does not end")
+
+
+@pytest.fixture
+def local_server(
+    demo_server: LocalServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> LocalServer:
+    """Give an example the settings for the local server, and a directory of its own.
+
+    Hidden blocks may look into ``local_server``.
+    """
+    monkeypatch.setenv("DIFY_API_KEY", API_KEY)
+    monkeypatch.setenv("DIFY_BASE_URL", demo_server.base_url)
+    monkeypatch.setenv("DIFY_USER", "reader")
+    monkeypatch.chdir(tmp_path)
+    return demo_server
+
+
+def evaluate(example: Example) -> None:
+    """Execute a block; if it awaits at the top level, in the loop of its page."""
+    source = pad(example.parsed, example.line + example.parsed.line_offset)
+    code = compile(
+        source,
+        example.path,
+        "exec",
+        flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT,
+        dont_inherit=True,
+    )
+    namespace = example.namespace
+    if code.co_flags & CO_COROUTINE:
+        namespace[RUNNER].run(eval(code, namespace))  # noqa: S307
+    else:
+        exec(code, namespace)  # noqa: S102
+
+
+def open_page(namespace: dict[str, Any]) -> None:
+    """Make a page a program of its own, with a loop that outlives its blocks."""
+    namespace["__name__"] = "__main__"
+    namespace[RUNNER] = asyncio.Runner()
+
+
+def close_page(namespace: dict[str, Any]) -> None:
+    """Close the loop of a page, cancelling what it left running."""
+    namespace[RUNNER].close()
+
+
+python_blocks = PythonCodeBlockParser(doctest_optionflags=ELLIPSIS)
+python_blocks.codeblock_parser = CodeBlockParser("python", evaluate)
+
+pytest_collect_file = Sybil(
+    parsers=[DocTestDirectiveParser(ELLIPSIS), python_blocks, SkipParser()],
+    patterns=["README.md", "docs/*.md", "docs/*/*.md"],
+    setup=open_page,
+    teardown=close_page,
+    fixtures=["local_server"],
+).pytest()

@@ -1,0 +1,299 @@
+"""The aiohttp face: sends requests, yields status and chunks, translates errors."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl as ssl_
+
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+
+from yarl import URL
+
+from ._config import Timeouts
+from ._protocol import Request
+from .errors import (
+    ClientClosed,
+    ConfigurationError,
+    ConnectionFailed,
+    ConnectionLost,
+    ConnectTimeout,
+    DifyError,
+    FirstByteTimeout,
+    IdleTimeout,
+    TotalTimeout,
+    UnexpectedAnswer,
+)
+
+
+KEEPALIVE = 1.5
+"""Seconds that an unused connection is kept. Real servers hang up after 2.0 s, and
+nobody can tell then whether they had read the request that met the hang-up."""
+
+
+class AiohttpTransport:
+    """Sends over one `aiohttp.ClientSession`, its own or a borrowed one.
+
+    Args:
+        session: a session to borrow, which its owner closes; its connection limits
+            and keep-alive are its owner's choice.
+        ssl: what aiohttp takes for ``ssl``: a context, or False for no check.
+        proxy: URL of an HTTP proxy.
+        headers: sent with every request.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession | None = None,
+        *,
+        ssl: ssl_.SSLContext | bool = True,
+        proxy: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self._session = session
+        self._owned = session is None
+        self._ssl = ssl
+        self._proxy = None if proxy is None else checked_proxy(proxy)
+        self._headers = checked_headers(headers or {})
+
+    async def send(
+        self,
+        request: Request,
+        *,
+        base_url: str,
+        api_key: str,
+        timeouts: Timeouts,
+        deadline: float | None,
+    ) -> AiohttpAnswer:
+        """Send *request*; see `Transport.send`."""
+        loop = asyncio.get_running_loop()
+        ends = [] if deadline is None else [deadline]
+        if timeouts.first_byte is not None:
+            ends.append(loop.time() + timeouts.first_byte)
+        try:
+            async with asyncio.timeout_at(min(ends, default=None)):
+                response = await self._request(request, base_url, api_key, timeouts)
+        except TimeoutError as error:
+            if isinstance(error, ConnectTimeout):
+                raise
+            if deadline is not None and loop.time() >= deadline:
+                raise _total_timeout(timeouts.total) from None
+            msg = f"no answer began within {timeouts.first_byte} s"
+            raise FirstByteTimeout(msg, seconds=timeouts.first_byte) from None
+        return AiohttpAnswer(response, timeouts, deadline)
+
+    async def _request(
+        self, request: Request, base_url: str, api_key: str, timeouts: Timeouts
+    ) -> aiohttp.ClientResponse:
+        headers = dict(self._headers)
+        headers["Authorization"] = f"Bearer {api_key}"
+        if request.body is not None:
+            headers["Content-Type"] = "application/json"
+        if request.streamed:
+            headers["Accept"] = "text/event-stream"
+            # A proxy that compresses a stream holds back its events.
+            headers["Accept-Encoding"] = "identity"
+        try:
+            return await self._open_session().request(
+                request.method,
+                URL(base_url + request.path, encoded=True),
+                data=request.body,
+                headers=headers,
+                # The key must not follow to another host, scheme or port.
+                allow_redirects=False,
+                proxy=self._proxy,
+                ssl=self._ssl,
+                timeout=aiohttp.ClientTimeout(
+                    total=None, sock_connect=timeouts.connect
+                ),
+            )
+        except _FOREIGN as error:
+            failure = _ours(error, timeouts)
+        raise failure  # out here, where it has no context that might hold the key
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                # Streams stay open: a limit would make the 101st wait unseen.
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE),
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._session
+
+    async def aclose(self) -> None:
+        """Close the session, if it is not borrowed."""
+        if self._owned and self._session is not None:
+            await self._session.close()
+
+
+class AiohttpAnswer:
+    """An answer whose headers have come; see `Answer`.
+
+    One timer serves both deadlines and is armed again only when it goes off: a
+    timeout object for each read would cost more than decoding an event.
+    """
+
+    def __init__(
+        self,
+        response: aiohttp.ClientResponse,
+        timeouts: Timeouts,
+        deadline: float | None,
+    ) -> None:
+        self.status = response.status
+        self.headers: Mapping[str, str] = response.headers
+        self._response = response
+        self._timeouts = timeouts
+        self._deadline = deadline
+        self._loop = asyncio.get_running_loop()
+        self._since = self._loop.time()
+        self._reader: asyncio.Task[Any] | None = None
+        self._cancelled_by_timer = False
+        self._broken: DifyError | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._arm()
+
+    async def read_chunk(self) -> bytes:
+        """The next bytes as they come; see `Answer.read_chunk`."""
+        self._since = self._loop.time()
+        if self._is_over():
+            raise _total_timeout(self._timeouts.total)
+        if self._broken is not None:
+            raise self._broken
+        task = asyncio.current_task()
+        before = task.cancelling() if task else 0
+        self._reader = task
+        try:
+            return await self._response.content.readany()
+        except _FOREIGN as error:
+            self._broken = _ours(error, self._timeouts)
+        except asyncio.CancelledError:
+            if not self._cancelled_by_timer:
+                raise
+            self._cancelled_by_timer = False
+            if task is not None and task.uncancel() > before:
+                raise  # cancelled from elsewhere, too
+            raise self._timed_out() from None
+        finally:
+            self._reader = None
+        if rest := self._unread():
+            return rest
+        raise self._broken
+
+    def _unread(self) -> bytes:
+        """What came before the connection broke, and was not read yet.
+
+        aiohttp's reader tells of the break first, and has no public way to the rest.
+        """
+        read = getattr(self._response.content, "_read_nowait", None)
+        return read(-1) if read is not None else b""
+
+    def close(self) -> None:
+        """See `Answer.close`; closing twice is harmless."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._response.close()
+
+    def _is_over(self) -> bool:
+        return self._deadline is not None and self._loop.time() >= self._deadline
+
+    def _timed_out(self) -> IdleTimeout | TotalTimeout:
+        if self._is_over():
+            return _total_timeout(self._timeouts.total)
+        idle = self._timeouts.idle
+        return IdleTimeout(f"nothing came for {idle} s", seconds=idle)
+
+    def _arm(self) -> None:
+        ends = [] if self._deadline is None else [self._deadline]
+        if self._timeouts.idle is not None:
+            ends.append(self._since + self._timeouts.idle)
+        self._timer = self._loop.call_at(min(ends), self._on_timer) if ends else None
+
+    def _on_timer(self) -> None:
+        now = self._loop.time()
+        idle = self._timeouts.idle
+        if self._reader is None:
+            # The consumer is at work, which is no fault of the server's.
+            self._since = now
+            if self._is_over():
+                self._timer = None  # the next read says so
+                return
+        elif self._is_over() or (idle is not None and now - self._since >= idle):
+            self._cancelled_by_timer = True
+            self._timer = None
+            self._reader.cancel()
+            return
+        self._arm()
+
+
+def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers, if they can be sent.
+
+    Raises:
+        ConfigurationError: a name or value holds a line break or another control
+            character, or sets what is the client's to set.
+    """
+    for name, value in headers.items():
+        if not (name.isascii() and name.isprintable() and value.isprintable()):
+            msg = f"the header {name!r} holds what no header can carry"
+            raise ConfigurationError(msg)
+        if name.lower() == "authorization":
+            msg = "the client sets the header Authorization: give api_key= instead"
+            raise ConfigurationError(msg)
+    return dict(headers)
+
+
+def checked_proxy(proxy: str) -> str:
+    """The proxy's URL.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    try:
+        url = URL(proxy)
+        usable = url.scheme in {"http", "https"} and url.host
+    except ValueError:
+        usable = False
+    if not usable:
+        # What it is instead is not told: it may hold a password.
+        msg = "the proxy must look like http://host:port"
+        raise ConfigurationError(msg)
+    return proxy
+
+
+def _total_timeout(seconds: float | None) -> TotalTimeout:
+    return TotalTimeout(f"the call took longer than {seconds} s", seconds=seconds)
+
+
+# All that aiohttp raises, and what passes through it from below.
+_FOREIGN = (aiohttp.ClientError, OSError, RuntimeError, ValueError)
+
+
+def _ours(error: Exception, timeouts: Timeouts) -> DifyError:
+    """The error of ours for one of aiohttp's, the most specific first.
+
+    aiohttp's own are not chained, since the repr of some holds the request's headers,
+    and with them the key.
+    """
+    match error:
+        case aiohttp.ConnectionTimeoutError():
+            msg = f"no connection within {timeouts.connect} s"
+            return ConnectTimeout(msg, seconds=timeouts.connect)
+        case aiohttp.ClientHttpProxyError():
+            msg = f"the proxy refused: {error.status} {error.message}"
+            return ConnectionFailed(msg)
+        case aiohttp.ClientConnectorError() | aiohttp.ServerFingerprintMismatch():
+            return ConnectionFailed(f"no connection: {error}")
+        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError() | ValueError():
+            # ValueError: a host name that has no form in DNS, for example.
+            return ConfigurationError(f"not a URL to send to: {error}")
+        case aiohttp.ClientResponseError():
+            return UnexpectedAnswer(f"the answer is not HTTP: {error.message}")
+        case aiohttp.ClientError() | OSError():
+            reason = str(error) or type(error).__name__
+            return ConnectionLost(f"the connection broke: {reason}")
+        case _:
+            # aiohttp says so of a closed session, and of a closed loop.
+            return ClientClosed(str(error))

@@ -1,0 +1,113 @@
+"""Strict JSON for what goes out: nothing is guessed, nothing becomes null unseen."""
+
+from __future__ import annotations
+
+import math
+
+from collections.abc import Mapping
+from datetime import date, datetime, time
+from enum import Enum
+from typing import Any, TypeGuard
+
+import orjson
+
+from .errors import InvalidInputs
+
+
+def encode(value: Mapping[str, Any]) -> bytes:
+    """Encode a request's body.
+
+    Texts, finite numbers, booleans, None, lists, tuples and mappings with text keys
+    go as JSON; datetimes, dates and times as ISO 8601 text; enums by their value.
+
+    Raises:
+        InvalidInputs: for anything else; every problem begins with its path.
+    """
+    problems: list[str] = []
+    sendable = _sendable(value, "", problems, depth=0)
+    if problems:
+        raise InvalidInputs(problems)
+    return orjson.dumps(sendable)
+
+
+# orjson itself goes no deeper than 254.
+_MAX_DEPTH = 200
+
+
+def _sendable(value: object, path: str, problems: list[str], depth: int) -> object:
+    """The JSON form of *value*; what has none is added to *problems*."""
+    if isinstance(value, Enum):
+        value = value.value
+    if _is_container(value):
+        if depth < _MAX_DEPTH:
+            return _container(value, path, problems, depth + 1)
+        problems.append(f"{path[:80]}...: nested too deeply")
+        return None
+    match value:
+        case None | bool():
+            return value
+        case str():
+            return _text(value, path, problems)
+        case int() | float():
+            return _number(value, path, problems)
+        case datetime() | date() | time():
+            return value.isoformat()
+        case _:
+            kind = type(value).__name__
+            problems.append(f"{path}: {kind} cannot be sent as JSON")
+    return None
+
+
+def _is_container(
+    value: object,
+) -> TypeGuard[Mapping[Any, Any] | list[Any] | tuple[Any, ...]]:
+    """True for what has items that must be looked at."""
+    return isinstance(value, Mapping | list | tuple)
+
+
+def _container(
+    value: Mapping[Any, Any] | list[Any] | tuple[Any, ...],
+    path: str,
+    problems: list[str],
+    depth: int,
+) -> object:
+    if not isinstance(value, Mapping):
+        return [
+            _sendable(item, f"{path}[{index}]", problems, depth)
+            for index, item in enumerate(value)
+        ]
+    sendable: dict[str, object] = {}
+    for key, item in value.items():
+        name = _key(key, path, problems)
+        inner = f"{path}.{name}" if path else name
+        sendable[name] = _sendable(item, inner, problems, depth)
+    return sendable
+
+
+def _number(value: float, path: str, problems: list[str]) -> float | None:
+    if isinstance(value, int):
+        if -(2**63) <= value < 2**64:
+            return int(value)
+        problems.append(f"{path}: an integer of more than 64 bits")
+    elif math.isfinite(value):
+        return float(value)
+    else:
+        problems.append(f"{path}: {value} has no form in JSON")
+    return None
+
+
+def _text(value: str, path: str, problems: list[str]) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        problems.append(f"{path}: a text with a lone surrogate, which has no UTF-8")
+    return str.__str__(value)
+
+
+def _key(key: object, path: str, problems: list[str]) -> str:
+    if isinstance(key, Enum):
+        key = key.value
+    if isinstance(key, str):
+        return _text(key, path, problems)
+    problems.append(f"{path}: the key {key!r} is not a text")
+    return ""

@@ -1,0 +1,189 @@
+"""Reads one run's stream to its end, and says what a broken one means."""
+
+from __future__ import annotations
+
+import asyncio
+
+from collections.abc import Iterator
+from typing import NoReturn
+
+from ._protocol import speaks_after_end
+from ._stream import EventStream
+from ._transport import Answer
+from .errors import (
+    ConnectionLost,
+    DifyError,
+    IdleTimeout,
+    RunInterrupted,
+    RunStateUnknown,
+)
+from .events import Event
+
+
+class RunReader:
+    """Reads an answer into an `EventStream`, chunk by chunk, as it is asked to.
+
+    Args:
+        answer: the stream, as it begins.
+        events: what decodes it.
+        request: method and URL, for errors.
+        tail: seconds to wait for speech after the run's end.
+
+    Attributes:
+        pending: the events of the chunk that was read last, decoded as they are taken.
+        over: True when there is nothing more to read.
+        failure: the error that ended the stream; it is raised again at every reading.
+        is_reading: True while a read waits for the server.
+    """
+
+    def __init__(
+        self, answer: Answer, events: EventStream, *, request: str, tail: float
+    ) -> None:
+        self.pending: Iterator[Event] = iter(())
+        self.over = False
+        self.failure: DifyError | None = None
+        self._answer = answer
+        self._events = events
+        self._request = request
+        self._tail = tail
+        self.is_reading = False
+        self._tail_ends: float | None = None
+        # Events that read_to_task_id() met on its way.
+        self._ahead: list[Event] = []
+        self._id_known = asyncio.Event()
+        events.on_task_id = self._id_known.set
+
+    async def read_on(self, *, listen: bool) -> bool:
+        """Read the next chunk into `pending`, which must be exhausted.
+
+        Args:
+            listen: wait for speech after the run's end, where servers send it there.
+
+        Returns:
+            False at the end of what there is to read.
+
+        Raises:
+            APIError: an ``error`` event ended the stream.
+            RunInterrupted, RunStateUnknown: the stream broke before the run's end.
+            TotalTimeout: the call took too long.
+            ProtocolError: what came cannot be decoded.
+        """
+        if self._ahead:
+            self.pending, self._ahead = iter(self._ahead), []
+            return True
+        if failure := self.failure or self._events.failure:
+            self._fail(failure)
+        if self.over or self._is_at_end(listen=listen):
+            self._end()
+            return False
+        self.is_reading = True
+        try:
+            chunk = await self._read_chunk()
+        except (ConnectionLost, IdleTimeout) as error:
+            if self.failure is not None:
+                raise self.failure from None  # it was us who closed
+            self._interrupt(error)
+        except DifyError as error:
+            self._fail(error)
+        finally:
+            self.is_reading = False
+        if not chunk:
+            self._end()
+            return False
+        self.pending = self._events.feed(chunk)
+        return True
+
+    async def read_to_task_id(self) -> str | None:
+        """Read on until the task id is known; None if the stream ends without one.
+
+        The events on the way are kept for the next `read_on`.
+        """
+        ahead: list[Event] = []
+        try:
+            ahead += self.pending
+            while self._events.task_id is None and self._events.outcome is None:
+                if not await self.read_on(listen=False):
+                    break
+                ahead += self.pending
+        except DifyError:
+            pass  # the next reading says so again, after what came before
+        finally:
+            self._ahead = ahead
+        return self._events.task_id
+
+    async def wait_for_task_id(self) -> str | None:
+        """Wait until somebody else's reading meets the task id, or the end."""
+        await self._id_known.wait()
+        return self._events.task_id
+
+    def shut(self, failure: DifyError) -> None:
+        """Close, and let whoever reads, now or later, get *failure*."""
+        if not self.over:
+            self.failure = failure
+            self.close()
+
+    def close(self) -> None:
+        """Give the connection back; harmless when that was done before."""
+        self.over = True
+        self._answer.close()
+        self._id_known.set()
+
+    # -- ends ------------------------------------------------------------------------
+
+    def _is_at_end(self, *, listen: bool) -> bool:
+        """True if the run's end was seen, and no speech is to be waited for."""
+        if self._events.outcome is None:
+            return False
+        if not (
+            listen
+            and self._events.may_be_spoken
+            and speaks_after_end(self._answer.headers)
+        ):
+            return True
+        if self._tail_ends is None:
+            self._tail_ends = asyncio.get_running_loop().time() + self._tail
+        return False
+
+    async def _read_chunk(self) -> bytes:
+        if self._tail_ends is None:
+            return await self._answer.read_chunk()
+        try:
+            async with asyncio.timeout_at(self._tail_ends):
+                return await self._answer.read_chunk()
+        except (TimeoutError, ConnectionLost):
+            return b""  # no more speech; the result is known
+
+    def _end(self) -> None:
+        self.close()
+        if self._events.outcome is None:
+            self._interrupt(None)
+        if error := self._events.error():
+            self._fail(error)
+
+    def _interrupt(self, cause: DifyError | None) -> NoReturn:
+        """The stream broke; *cause* is None if it ended cleanly, but too early."""
+        events = self._events
+        how = cause.message if cause else "the server closed"
+        if events.pending:
+            how += f" after {events.pending} bytes of an unfinished event"
+        if events.workflow_run_id is None:
+            error: DifyError = RunStateUnknown(
+                f"the stream broke before the run's id came: {how}. Look into the "
+                "app's logs by user and time"
+            )
+        else:
+            error = RunInterrupted(
+                f"the stream broke before the run's end: {how}",
+                events_seen=events.events_seen,
+            )
+        error.__cause__ = cause
+        self._fail(error)
+
+    def _fail(self, error: DifyError) -> NoReturn:
+        self.failure = error
+        error.run_id = error.run_id or self._events.workflow_run_id
+        error.task_id = error.task_id or self._events.task_id
+        error.request = self._request
+        error.headers = dict(self._answer.headers)
+        self.close()
+        raise error

@@ -1,0 +1,230 @@
+"""A run's stream: bytes in, events out; and what is known of the run so far.
+
+``_sse`` cuts the bytes into frames, ``_wire`` makes events of them; here is what they
+mean for the run: its ids, its text, and what ends it.
+"""
+
+from __future__ import annotations
+
+import io
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import attrs
+
+from ._convert import is_object
+from ._protocol import result_of
+from ._refusal import error_of_event
+from ._sse import SSEDecoder
+from ._wire import EVENT_HOOKS, EventHook, loads, unknown_event
+from .errors import APIError, DifyError, UnexpectedAnswer
+from .events import (
+    Error,
+    Event,
+    NodeFinished,
+    Ping,
+    TextChunk,
+    TextReplace,
+    TtsMessageEnd,
+    WorkflowFinished,
+    WorkflowPaused,
+)
+from .models import RunResult
+
+
+_PING = Ping()
+
+# What the run's own state is made of: decoded even when nobody wants the events.
+_ESSENTIAL = frozenset(
+    {
+        *("workflow_started", "workflow_finished", "workflow_paused", "error"),
+        *("node_finished", "text_replace", "tts_message_end"),
+    }
+)
+
+
+class EventStream:
+    """Decodes the stream of one run.
+
+    Attributes:
+        task_id, workflow_run_id: learnt from the first event that has them.
+        outcome: the event that ended the run's stream, else None.
+        failed_node: the node that failed last.
+        events_seen: how many events came, pings not counted.
+        may_be_spoken: False once ``tts_message_end`` or a pause or error came.
+        failure: the error that `feed` raised.
+        on_task_id: called when the task id becomes known.
+    """
+
+    def __init__(self, max_event_bytes: int) -> None:
+        self.task_id: str | None = None
+        self.workflow_run_id: str | None = None
+        self.outcome: Event | None = None
+        self.failed_node: NodeFinished | None = None
+        self.events_seen = 0
+        self.may_be_spoken = True
+        self.failure: DifyError | None = None
+        self.on_task_id: Callable[[], None] | None = None
+        self._decoder = SSEDecoder(max_event_bytes)
+        self._hooks: Mapping[str, EventHook | None] = EVENT_HOOKS
+        self._text = io.StringIO()
+        self._write = self._text.write
+
+    @property
+    def text(self) -> str:
+        """All text so far."""
+        return self._text.getvalue()
+
+    @property
+    def pending(self) -> int:
+        """How many bytes of an event wait for its end."""
+        return self._decoder.pending
+
+    def decode_only(self, wants: Callable[[str], bool] | None) -> None:
+        """Decode no events but those that *wants* wants by name; None: all.
+
+        The run's own state stays complete.
+        """
+        if wants is None:
+            self._hooks = EVENT_HOOKS
+            return
+        self._hooks = {
+            name: hook if name in _ESSENTIAL or wants(name) else None
+            for name, hook in EVENT_HOOKS.items()
+        }
+
+    def feed(self, chunk: bytes) -> Iterator[Event]:
+        """Decode the events that *chunk* completes.
+
+        The iterator must be exhausted before the next call. Pings are events, too.
+
+        Raises:
+            TooLarge: an event is over its limit.
+            UnexpectedAnswer: a frame's data is no JSON object.
+        """
+        if self._is_complete():
+            return
+        try:
+            # One loop and few calls: whatever is in it is done 200,000 times.
+            for name, data in self._decoder.feed(chunk):
+                if data is None:
+                    event: Event | None = _PING if name == "ping" else None
+                else:
+                    event = self._decode(name, data)
+                if event is not None:
+                    yield event
+                if self._is_complete():
+                    return
+        except DifyError as error:
+            error.run_id, error.task_id = self.workflow_run_id, self.task_id
+            self.failure = error
+            raise
+
+    def _is_complete(self) -> bool:
+        """True if nothing that matters can come any more."""
+        return self.outcome is not None and not self.may_be_spoken
+
+    def _decode(self, name: str, data: bytes) -> Event | None:
+        """The event of a frame; None if nobody wants it."""
+        obj = loads(data)
+        self.events_seen += 1
+        if self.task_id is None or self.workflow_run_id is None:
+            self._learn(obj)
+        try:
+            event_name = obj["event"]
+            hook = self._hooks[event_name]
+        except (KeyError, TypeError):
+            event_name = _name_of(name, obj)
+            if event_name not in self._hooks:
+                return unknown_event(obj, event_name)
+            hook = self._hooks[event_name]
+        if hook is None:
+            return self._pass_over(event_name, obj)
+        event = hook(obj)
+        kind = event.__class__
+        if kind is TextChunk:
+            self._write(event.text)  # type: ignore[attr-defined]
+        elif kind in _TELLING:
+            self._note(event)
+        return event
+
+    def _learn(self, obj: Any) -> None:
+        """Take the ids from the first object that has them."""
+        if not is_object(obj):
+            return
+        run_id, task_id = obj.get("workflow_run_id"), obj.get("task_id")
+        if self.workflow_run_id is None and isinstance(run_id, str):
+            self.workflow_run_id = run_id
+        if self.task_id is not None or not isinstance(task_id, str):
+            return
+        # Snapshots and finished runs have the run's id for the task's: no use.
+        if task_id != self.workflow_run_id:
+            self.task_id = task_id
+            if self.on_task_id is not None:
+                self.on_task_id()
+
+    def _pass_over(self, event_name: str, obj: dict[str, Any]) -> Event | None:
+        """Take the text of a chunk that nobody wants as an event."""
+        if event_name == "text_chunk":
+            data = obj.get("data")
+            text = data.get("text") if is_object(data) else None
+            if isinstance(text, str):
+                self._write(text)
+        return None
+
+    def _note(self, event: Event) -> None:
+        match event:
+            case TextReplace(text=text):
+                self._text = io.StringIO()
+                self._write = self._text.write
+                self._write(text)
+            case NodeFinished(status="failed"):
+                self.failed_node = event
+            case TtsMessageEnd():
+                self.may_be_spoken = False
+            case WorkflowFinished() | WorkflowPaused() | Error():
+                if self.outcome is None:
+                    self.outcome = event
+                    if not isinstance(event, WorkflowFinished):
+                        self.may_be_spoken = False
+            case _:
+                pass
+
+    def result(self, *, stopped: bool = False) -> RunResult:
+        """What the run has produced; *stopped* tells that we asked for a stop."""
+        result = result_of(self.outcome, self.failed_node, stopped=stopped)
+        return attrs.evolve(
+            result,
+            task_id=self.task_id,
+            workflow_run_id=self.workflow_run_id or result.workflow_run_id,
+        )
+
+    def error(self) -> APIError | None:
+        """The error that an ``error`` event stands for, if one ended the stream."""
+        if not isinstance(self.outcome, Error):
+            return None
+        error = error_of_event(self.outcome)
+        error.run_id, error.task_id = self.workflow_run_id, self.task_id
+        return error.with_result(self.result())
+
+
+# Events that tell something about the run itself.
+_TELLING = frozenset(
+    {
+        *(TextReplace, NodeFinished, TtsMessageEnd),
+        *(WorkflowFinished, WorkflowPaused, Error),
+    }
+)
+
+
+def _name_of(frame_name: str, obj: Any) -> str:
+    """The name of an event that is not one of ours, or not where Dify puts it.
+
+    The frame may tell it instead, as the standard has it. No name is an empty one.
+    """
+    if not is_object(obj):
+        msg = f"the server sent {type(obj).__name__} instead of an event"
+        raise UnexpectedAnswer(msg)
+    name = obj.get("event", "" if frame_name == "message" else frame_name)
+    return name if isinstance(name, str) else ""

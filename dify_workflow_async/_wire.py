@@ -1,0 +1,274 @@
+"""JSON to objects and back: the only room that knows cattrs and orjson.
+
+Structuring is tolerant by rule (specification, section 5): a value that is missing,
+null or of a wrong type becomes the field's default, and nothing raises. Each class
+gets one function, generated once by a cattrs hook factory: it reads the wire's object
+in place, checks types inline, and calls the tolerant conversions of `_convert` only
+for the rest. That is what keeps 200,000 events cheap (docs/explanation/performance.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from types import NoneType, UnionType
+from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
+
+import attrs
+import orjson
+
+from cattrs.preconf.orjson import OrjsonConverter, make_converter
+
+from ._convert import (
+    is_array,
+    to_bool,
+    to_datetime,
+    to_decimal,
+    to_float,
+    to_int,
+    to_mapping,
+    to_str,
+)
+from .errors import UnexpectedAnswer
+from .events import EVENTS, Event, UnknownEvent
+
+
+T = TypeVar("T")
+Hook = Callable[[Any, Any], Any]
+EventHook = Callable[[dict[str, Any]], Event]
+
+
+# -- the converter -------------------------------------------------------------------
+
+_TOLERANT: Mapping[Any, Callable[[Any], Any]] = {
+    str: to_str,
+    bool: to_bool,
+    int: to_int,
+    float: to_float,
+    Decimal: to_decimal,
+    datetime: to_datetime,
+}
+
+# The types whose JSON form needs no conversion: checked inline.
+_SAME_IN_JSON = {str: "str", bool: "bool", int: "int", float: "float", Mapping: "dict"}
+
+# Fields of every event that stand beside ``data``, not in it.
+_ENVELOPE = frozenset({"task_id", "workflow_run_id"})
+
+# Where the wire's name of a field may be another (specification, section 3.6).
+_OTHER_NAMES = {("PauseReason", "type"): "TYPE"}
+
+
+def _make() -> OrjsonConverter:
+    converter = make_converter()
+
+    def ignoring_type(convert: Callable[[Any], Any]) -> Hook:
+        return lambda value, _: convert(value)
+
+    for type_, convert in _TOLERANT.items():
+        converter.register_structure_hook(type_, ignoring_type(convert))
+    converter.register_structure_hook_func(
+        lambda t: _origin(t) is Mapping, ignoring_type(to_mapping)
+    )
+    converter.register_structure_hook_factory(
+        lambda t: _origin(t) is tuple, _tuple_hook
+    )
+    converter.register_structure_hook_factory(_is_optional, _optional_hook)
+    converter.register_structure_hook_factory(attrs.has, _class_hook)
+    return converter
+
+
+def _origin(type_: Any) -> Any:
+    return get_origin(type_)
+
+
+def _is_optional(type_: Any) -> bool:
+    return isinstance(type_, UnionType) and NoneType in get_args(type_)
+
+
+def _inner(type_: Any) -> Any:
+    return next(t for t in get_args(type_) if t is not NoneType)
+
+
+def _optional_hook(type_: Any) -> Hook:
+    return converter.get_structure_hook(_inner(type_))
+
+
+def _strings(value: object, _: Any = None) -> tuple[str, ...]:
+    """The texts of a list; every ``text_chunk`` has such a list."""
+    if not is_array(value):
+        return ()
+    for item in value:
+        if item.__class__ is not str:
+            return tuple(item for item in value if isinstance(item, str))
+    return tuple(value)
+
+
+def _tuple_hook(type_: Any) -> Hook:
+    item_type = get_args(type_)[0]
+    if item_type is str:
+        return _strings
+    item_hook = converter.get_structure_hook(item_type)
+
+    def structure(value: object, _: Any) -> tuple[Any, ...]:
+        if not is_array(value):
+            return ()
+        items = (item_hook(item, item_type) for item in value)
+        return tuple(item for item in items if item is not None)
+
+    return structure
+
+
+def _class_hook(cls: type[Any]) -> Hook:
+    """Generate the function that makes a *cls* from the wire's object.
+
+    It reads all fields as if none could be missing, which is nearly always so, and
+    again with more patience if one is. A frozen class's own ``__init__`` goes through
+    ``object.__setattr__`` for each field, which costs more than all the rest: the
+    slots are filled directly instead.
+    """
+    hints = get_type_hints(cls)
+    in_data = issubclass(cls, Event) and not cls.flat
+    sources = {
+        field.name: "_data" if in_data and field.name not in _ENVELOPE else "_obj"
+        for field in attrs.fields(cls)
+        if field.name != "raw"
+    }
+    scope: dict[str, Any] = {"_cls": cls, "_new": object.__new__, "_no_data": {}}
+    # Locals are the fields' names, and names with an underscore, which no field has.
+    lines = [
+        "def structure(_obj, _=None):",
+        "    try:",
+        *(["        _data = _obj['data']"] if in_data else []),
+        *(f"        {name} = {_read(cls, name, x)}" for name, x in sources.items()),
+        "    except (KeyError, TypeError, AttributeError):",
+        "        if _obj.__class__ is not dict: return None",
+        "        _data = _obj.get('data')",
+        "        if _data.__class__ is not dict: _data = _no_data",
+        *(
+            f"        {name} = {_try_to_read(cls, name, x)}"
+            for name, x in sources.items()
+        ),
+        "    _self = _new(_cls)",
+    ]
+    for field in attrs.fields(cls):
+        scope[f"set_{field.name}"] = getattr(cls, field.name).__set__
+        if field.name == "raw":
+            lines.append("    set_raw(_self, _obj)")
+        else:
+            lines += _field_lines(field, hints[field.name], scope)
+    lines.append("    return _self")
+    exec("\n".join(lines), scope)  # noqa: S102 - cattrs, too, generates its functions
+    return cast("Hook", scope["structure"])
+
+
+def _read(cls: type[Any], name: str, source: str) -> str:
+    """An expression that reads a field, and raises KeyError if it is missing."""
+    if (cls.__name__, name) in _OTHER_NAMES:
+        return _try_to_read(cls, name, source)
+    return f"{source}[{name!r}]"
+
+
+def _try_to_read(cls: type[Any], name: str, source: str) -> str:
+    """An expression that reads a field, and is None if it is missing."""
+    expression = f"{source}.get({name!r})"
+    if other := _OTHER_NAMES.get((cls.__name__, name)):
+        return f"{source}.get({other!r}) or {expression}"
+    return expression
+
+
+def _field_lines(
+    field: attrs.Attribute[Any], type_: Any, scope: dict[str, Any]
+) -> list[str]:
+    """Lines that check a field's value, which has its name, and store it."""
+    name = field.name
+    lines: list[str] = []
+    bare = _inner(type_) if _is_optional(type_) else type_
+    if bare is not Any:
+        scope[f"hook_{name}"] = converter.get_structure_hook(bare)
+        scope[f"type_{name}"] = bare
+        lines += _checked(name, bare)
+        if (default := _default(field)) is not None:
+            scope[f"default_{name}"] = default
+            lines.append(f"    if {name} is None: {name} = {_fresh(name, default)}")
+    return [*lines, f"    set_{name}(_self, {name})"]
+
+
+def _checked(name: str, bare: Any) -> list[str]:
+    """Lines that leave a value of the right type alone, and convert others."""
+    convert = f"{name} = hook_{name}({name}, type_{name})"
+    same = _SAME_IN_JSON.get(_origin(bare) or bare)
+    test = f"{name}.__class__ is not {same} and " if same else ""
+    return [f"    if {test}{name} is not None: {convert}"]
+
+
+def _default(field: attrs.Attribute[Any]) -> Any:
+    default: Any = field.default
+    return default.factory() if isinstance(default, attrs.Factory) else default  # type: ignore[arg-type]
+
+
+def _fresh(name: str, default: Any) -> str:
+    return "{}" if default == {} else f"default_{name}"
+
+
+converter = _make()
+
+
+# -- what other rooms use ------------------------------------------------------------
+
+
+def structure(obj: object, cls: type[T]) -> T:
+    """Make a *cls* of a decoded JSON object; missing and odd values become defaults.
+
+    Raises:
+        UnexpectedAnswer: *obj* is not a JSON object.
+    """
+    made = converter.structure(obj, cls)
+    if made is None:  # pyright: ignore[reportUnnecessaryComparison]
+        msg = f"the server sent {type(obj).__name__} instead of an object"
+        raise UnexpectedAnswer(msg)
+    return made
+
+
+def loads(data: bytes) -> Any:
+    """Decode JSON.
+
+    Raises:
+        UnexpectedAnswer: *data* is not JSON; the message quotes its beginning.
+    """
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        quoted = data[:80].decode("utf-8", "replace")
+        msg = f"the server sent broken JSON ({error}): {quoted!r}"
+        raise UnexpectedAnswer(msg) from None
+
+
+def unknown_event(obj: dict[str, Any], name: str | None = None) -> UnknownEvent:
+    """An event of a name that has no class."""
+    return UnknownEvent(
+        name=to_str(obj.get("event")) or "" if name is None else name,
+        task_id=to_str(obj.get("task_id")),
+        workflow_run_id=to_str(obj.get("workflow_run_id")),
+        raw=obj,
+    )
+
+
+def event_hook(name: str) -> EventHook:
+    """The function that makes events of this wire name."""
+    cls = EVENTS.get(name)
+    return (
+        cast("EventHook", converter.get_structure_hook(cls)) if cls else unknown_event
+    )
+
+
+EVENT_HOOKS: Mapping[str, EventHook] = {name: event_hook(name) for name in EVENTS}
+"""The function for each known event: ``EVENT_HOOKS[name](obj)``."""
+
+
+def structure_event(obj: dict[str, Any]) -> Event:
+    """Make the event that a decoded JSON object stands for, or an `UnknownEvent`."""
+    name = obj.get("event")
+    hook = EVENT_HOOKS.get(name) if isinstance(name, str) else None
+    return hook(obj) if hook else unknown_event(obj)

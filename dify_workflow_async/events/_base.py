@@ -1,0 +1,51 @@
+"""What all events have in common, and the events outside any run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class Event:
+    """What all events have in common.
+
+    Attributes:
+        event_name: the wire's ``event`` (class attribute).
+        task_id: by which the run is stopped; None in an ``error``.
+        workflow_run_id: by which the run is read; None before it exists.
+        raw: the decoded object as it came; empty for an event made by hand.
+    """
+
+    event_name: ClassVar[str] = ""
+    flat: ClassVar[bool] = False
+    """True if the wire has the fields beside ``event``, not in ``data``."""
+
+    task_id: str | None = None
+    workflow_run_id: str | None = None
+    raw: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=False, eq=False)
+
+    def __init_subclass__(cls) -> None:
+        # Dicts among the fields make a hash by value impossible.
+        cls.__hash__ = object.__hash__  # type: ignore[method-assign]
+
+
+@attrs.frozen(kw_only=True)
+class UnknownEvent(Event):
+    """An event that this version has no class for: see ``raw``.
+
+    Attributes:
+        name: the wire's ``event``; empty if the object has none.
+    """
+
+    name: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Ping(Event):
+    """The server's sign of life, every 10 s; for handlers only, never yielded."""
+
+    event_name: ClassVar[str] = "ping"
+    flat: ClassVar[bool] = True

@@ -1,0 +1,98 @@
+"""Events of texts, agents and speech."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar
+
+import attrs
+
+from ._base import Event
+
+
+@attrs.frozen(kw_only=True)
+class TextChunk(Event):
+    """A piece of the answer's text, from whichever node feeds the End node.
+
+    Attributes:
+        from_variable_selector: node id and variable that the text comes from.
+    """
+
+    event_name: ClassVar[str] = "text_chunk"
+
+    text: str = ""
+    from_variable_selector: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class TextReplace(Event):
+    """All text so far is to be replaced (servers before 0.8.0)."""
+
+    event_name: ClassVar[str] = "text_replace"
+
+    text: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class ReasoningChunk(Event):
+    """A piece of a model's reasoning (servers from 1.15)."""
+
+    event_name: ClassVar[str] = "reasoning_chunk"
+
+    reasoning: str = ""
+    node_id: str | None = None
+    is_final: bool | None = None
+    message_id: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class AgentLog(Event):
+    """A step of an agent; sent again with the same ``id`` when the step ends.
+
+    Attributes:
+        status: ``start``, ``success`` or ``error``.
+    """
+
+    event_name: ClassVar[str] = "agent_log"
+
+    id: str | None = None
+    label: str | None = None
+    node_execution_id: str | None = None
+    node_id: str | None = None
+    parent_id: str | None = None
+    error: str | None = None
+    status: str | None = None
+    data: Mapping[str, Any] | None = None
+    metadata: Mapping[str, Any] | None = None
+
+
+@attrs.frozen(kw_only=True)
+class _Speech(Event):
+    """What events of speech have in common.
+
+    Attributes:
+        audio: a piece of an MP3, as base64.
+        message_id, conversation_id, created_at: documented, but only chat apps send them.
+    """
+
+    flat: ClassVar[bool] = True
+
+    audio: str = ""
+    message_id: str | None = None
+    conversation_id: str | None = None
+    created_at: datetime | None = None
+
+
+@attrs.frozen(kw_only=True)
+class TtsMessage(_Speech):
+    """A piece of speech; it may come after `WorkflowFinished` (servers before 1.13)."""
+
+    event_name: ClassVar[str] = "tts_message"
+
+
+@attrs.frozen(kw_only=True)
+class TtsMessageEnd(_Speech):
+    """The speech is complete; ``audio`` is empty."""
+
+    event_name: ClassVar[str] = "tts_message_end"

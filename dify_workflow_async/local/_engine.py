@@ -1,0 +1,129 @@
+"""The life of a scripted run, from ``workflow_started`` to its last event."""
+
+import asyncio
+
+from collections import ChainMap
+from typing import Any, Literal
+
+import attrs
+
+from . import _wire_format as wire
+from ._dialect import Dialect
+from ._errors import ErrorSent, NodeFailed
+from ._ids import seconds_since, unix_now
+from ._placeholders import fill
+from ._player import Player
+from ._runs import Run, Status
+from ._scenario import Scenario
+
+
+StopStatus = Literal["stopped", "failed"]
+
+_STOPPED = "Stopped by user."
+_ABORTED = "Aborted: User requested stop"
+
+
+@attrs.frozen
+class _Ending:
+    """How a run ended.
+
+    Args:
+        status: What became of it.
+        error: Why.
+        told: The status and the error of the last event, where they differ.
+    """
+
+    status: Status
+    error: str | None = None
+    told: tuple[str, str] | None = None
+
+
+async def play_run(
+    run: Run, scenario: Scenario, dialect: Dialect, stop_status: StopStatus
+) -> None:
+    """Play a run from its first event to its last.
+
+    Args:
+        run: Where the events go, and what becomes of the run.
+        scenario: The script.
+        dialect: The version of the server.
+        stop_status: What the stream of a stopped run says since 1.13, where real
+            servers say sometimes one and sometimes the other.
+    """
+    player = Player(run, dialect)
+    try:
+        try:
+            await _play_steps(run, scenario, dialect, player)
+        except ErrorSent as exc:
+            _close(run, _Ending("failed", str(exc)))
+        except NodeFailed as exc:
+            _finish(run, _Ending("failed", str(exc)))
+        except asyncio.CancelledError:
+            if not run.is_stopping:
+                raise
+            _uncancel()
+            _finish(run, _stopped(dialect, stop_status))
+        except Exception as exc:  # noqa: BLE001 - any fault of a script ends its run
+            _finish(run, _Ending("failed", str(exc)))
+        else:
+            _succeed(run, player)
+        await _speak_on(run, dialect, player)
+    finally:
+        run.end()
+
+
+async def _play_steps(
+    run: Run, scenario: Scenario, dialect: Dialect, player: Player
+) -> None:
+    run.send(wire.workflow_started(run, dialect))
+    known: dict[str, Any] = {
+        **run.inputs,
+        **run.system_variables,
+        "sys.timestamp": run.created_at,
+    }
+    variables = ChainMap(known)
+    await player.play(scenario.steps, variables)
+    if scenario.outputs is not None:
+        player.outputs = fill(scenario.outputs, variables)
+
+
+def _succeed(run: Run, player: Player) -> None:
+    run.outputs = player.outputs
+    _finish(run, _Ending("partial-succeeded" if run.exceptions_count else "succeeded"))
+
+
+def _stopped(dialect: Dialect, stop_status: StopStatus) -> _Ending:
+    if not dialect.runs_in_worker:
+        return _Ending("stopped", _STOPPED)
+    told = _ABORTED if stop_status == "failed" else _STOPPED
+    return _Ending("stopped", _ABORTED, told=(stop_status, told))
+
+
+def _finish(run: Run, ending: _Ending) -> None:
+    """Close the books of a run, and tell its end."""
+    _close(run, ending)
+    status, error = ending.told or (ending.status, ending.error)
+    run.send(wire.workflow_finished(run, status, error), last=True)
+
+
+def _close(run: Run, ending: _Ending) -> None:
+    run.status, run.error = ending.status, ending.error
+    run.finished_at = unix_now()
+    run.elapsed_time = seconds_since(run.started)
+
+
+async def _speak_on(run: Run, dialect: Dialect, player: Player) -> None:
+    """Send the rest of the speech, where servers do that after the end."""
+    if player.speech_tail is None or not dialect.speaks_after_end:
+        return
+    for piece in player.speech_tail:
+        await asyncio.sleep(0)
+        run.send(wire.tts_message(run, piece), last=True)
+    run.send(wire.tts_message_end(run), last=True)
+
+
+def _uncancel() -> None:
+    """Take back the cancellation that a stop is."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()

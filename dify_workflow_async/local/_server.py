@@ -1,0 +1,169 @@
+"""LocalServer: a server on a socket of this machine, and its life."""
+
+from collections import deque
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Final, Self
+
+from aiohttp import web
+
+from ._app import App
+from ._application import ReceivedRequest, make_application
+from ._backend import Backend
+from ._dialect import Dialect
+from ._runs import Run
+
+
+# Enough for any test to look back on; older requests are forgotten.
+MAX_KEPT_REQUESTS: Final = 1_000
+
+# How long a handler may go on when the server closes. It only waits for runs that
+# are about to be cancelled; 0 would mean without limit.
+_SHUTDOWN_TIMEOUT: Final = 0.01
+
+_ERROR_SILENCE: Final = 300.0
+
+
+class LocalServer:
+    """A server that speaks Dify's API, for tests and for trying things out.
+
+    It sends what real servers were seen to send, but nothing is computed: each app
+    plays its scenario or its recordings.
+
+    Args:
+        apps: The apps, told apart by their keys.
+        version: The version of Dify whose behaviour it has. What changed with 1.13
+            is known; in between the nearest of 1.12.1 and 1.14.2 was looked at.
+        host: The address to listen on.
+        port: The port; 0 takes a free one.
+        ping_interval: Seconds of silence in a stream before a ping; ``None`` never
+            pings.
+        close_delay: Seconds from the last event to the end of a stream; ``None``
+            takes those of the version, 1 s from 1.13 on and none before.
+        error_silence: Seconds that a stream stays open and silent after an
+            ``error`` event, from 1.13 on.
+
+    Attributes:
+        requests: What came in, the oldest first; only the last thousand.
+
+    Raises:
+        ValueError: Two apps have the same key, or the version is none.
+
+    Example:
+        .. code-block:: python
+
+            app = App(Scenario(steps=[Node(type="end", outputs={"a": 1})]))
+            async with LocalServer([app]) as server:
+                ...  # server.base_url, app.key
+    """
+
+    def __init__(
+        self,
+        apps: Iterable[App] = (),
+        *,
+        # Behaviour
+        version: str = "1.14.2",
+        # Network
+        host: str = "127.0.0.1",
+        port: int = 0,
+        # Times
+        ping_interval: float | None = 10.0,
+        close_delay: float | None = None,
+        error_silence: float = _ERROR_SILENCE,
+    ) -> None:
+        dialect = Dialect(version)
+        delay = dialect.close_delay if close_delay is None else close_delay
+        self._backend = Backend(
+            dialect=dialect,
+            ping_interval=ping_interval,
+            close_delay=delay,
+            error_silence=error_silence,
+        )
+        self._host = host
+        self._port = port
+        self._runner: web.AppRunner | None = None
+        self.requests: deque[ReceivedRequest] = deque(maxlen=MAX_KEPT_REQUESTS)
+        for app in apps:
+            self.add(app)
+
+    @property
+    def version(self) -> str:
+        """The version that it behaves like."""
+        return self._backend.dialect.version
+
+    @property
+    def port(self) -> int:
+        """The port, known once the server has started if it was 0."""
+        return self._port
+
+    @property
+    def base_url(self) -> str:
+        """What clients take as their base URL."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._port}/v1"
+
+    @property
+    def apps(self) -> list[App]:
+        """The apps, in the order in which they were added."""
+        return list(self._backend.apps.values())
+
+    @property
+    def runs(self) -> list[Run]:
+        """The runs that it remembers, the oldest first."""
+        return list(self._backend.runs)
+
+    def add(self, app: App) -> App:
+        """Add an app, also while the server runs, and return it.
+
+        Raises:
+            ValueError: Another app has its key.
+        """
+        if app.key in self._backend.apps:
+            message = "two apps have the same key"
+            raise ValueError(message)
+        self._backend.apps[app.key] = app
+        return app
+
+    async def start(self) -> None:
+        """Listen; without effect on a server that does already.
+
+        Raises:
+            OSError: The address cannot be listened on.
+        """
+        if self._runner is not None:
+            return
+        runner = web.AppRunner(
+            make_application(self._backend, self.requests),
+            access_log=None,
+            # A client that leaves ends its answer, but never its run.
+            handler_cancellation=True,
+            keepalive_timeout=self._backend.dialect.keepalive_timeout,
+            shutdown_timeout=_SHUTDOWN_TIMEOUT,
+        )
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self._host, self._port).start()
+        except BaseException:
+            await runner.cleanup()
+            raise
+        self._runner = runner
+        self._port = runner.addresses[0][1]
+
+    async def aclose(self) -> None:
+        """Close all connections and cancel all runs; may be called repeatedly."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
+        await self._backend.runs.cancel()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()

@@ -1,0 +1,138 @@
+"""The checks of this project. Run them all with ``nox``.
+
+``build`` makes the wheel that every session but ``lint`` installs, so what is tested
+is what would be released.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+
+from pathlib import Path
+
+import nox
+
+
+nox.needs_version = ">=2025.10.16"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.error_on_external_run = True
+nox.options.error_on_missing_interpreters = False
+nox.options.sessions = ["lint", "typing", "tests", "coverage", "docs"]
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PYPROJECT)  # from the classifiers
+
+PACKAGE = Path("dify_workflow_async")
+DIST = Path("dist")
+
+# Core and client, and what is new, are covered to the last branch; these need not be.
+PARTLY_COVERED = ("cli", "local")
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build the wheel, from the source archive, and forget old coverage."""
+    session.install("build")
+    shutil.rmtree(DIST, ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(DIST))
+    for stale in (Path(".coverage"), *Path().glob(".coverage.*")):
+        stale.unlink(missing_ok=True)
+
+
+def install(session: nox.Session, *args: str) -> None:
+    """Install with pip, first making sure that it knows ``--group``."""
+    session.install("pip>=25.1")
+    session.install(*args)
+
+
+def install_wheel(session: nox.Session, *args: str) -> None:
+    """Install the wheel that ``build`` made, also over one of the same version."""
+    (wheel,) = DIST.glob("*.whl")
+    install(session, f"{wheel}[cli]", *args)
+    session.install("--force-reinstall", "--no-deps", str(wheel))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Format, lint, spell, and check who imports whom."""
+    install(session, "--group", "lint")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("codespell")
+    session.run("lint-imports")
+    session.run("interrogate", "tests")
+    session.run(
+        "validate-pyproject",
+        "pyproject.toml",
+        env={"VALIDATE_PYPROJECT_NO_NETWORK": "1"},
+    )
+
+
+@nox.session(requires=["build"])
+def typing(session: nox.Session) -> None:
+    """Check the types of the package and of its public API."""
+    install_wheel(session, "--group", "typing")
+    session.run("mypy")
+    # It would take a .venv in the checkout for its environment.
+    session.run("basedpyright", "--pythonpath", str(Path(session.bin, "python")))
+
+
+def tested(session: nox.Session) -> dict[str, str]:
+    """Tell the tests to run, and to insist, on the installed package."""
+    return {
+        "PYTHONSAFEPATH": "1",  # else the checkout comes first on sys.path
+        "PYTHONASYNCIODEBUG": "1",
+        "DIFY_WORKFLOW_TESTED_IN": session.virtualenv.location,
+    }
+
+
+@nox.session(python=PYTHONS, requires=["build"])
+def tests(session: nox.Session) -> None:
+    """Run the tests against the built package."""
+    install_wheel(session, "--group", "cov")
+    session.run(
+        "coverage", "run", "-m", "pytest", *session.posargs, env=tested(session)
+    )
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Combine and judge what the tests reached, on all Pythons together."""
+    if not any(Path().glob(".coverage.*")):
+        session.error(f"no tests ran: found none of Python {', '.join(PYTHONS)}")
+    install(session, "coverage[toml]>=7.10")
+    session.run("coverage", "combine")
+    session.run("coverage", "report")
+    omit = [
+        f"{PACKAGE / name}{end}" for name in PARTLY_COVERED for end in (".py", "/*")
+    ]
+    session.run("coverage", "report", f"--omit={','.join(omit)}", "--fail-under=100")
+
+
+@nox.session(requires=["build"])
+def docs(session: nox.Session) -> None:
+    """Build the documentation and run its examples."""
+    install_wheel(session, "--group", "docs")
+    out = Path("docs", "_build")
+    shutil.rmtree(out, ignore_errors=True)
+    session.run(
+        "python", "-Im", "sphinx", "-n", "-T", "-W", "--keep-going",
+        "-b", "html", "-d", str(out / "doctrees"), "docs", str(out / "html"),
+    )  # fmt: skip
+    session.run("pytest", "README.md", "docs", env=tested(session))
+
+
+@nox.session(python=PYTHONS[0], requires=["build"])
+def lowest(session: nox.Session) -> None:
+    """Run the tests with the lowest versions that we claim to work with."""
+    project = PYPROJECT["project"]
+    claims = [*project["dependencies"]]
+    for extra in project["optional-dependencies"].values():
+        claims += extra
+    constraints = Path(session.create_tmp(), "lowest.txt")
+    lines = [re.sub(r"(\[.*\])?>=", "==", claim) for claim in claims]
+    constraints.write_text("\n".join(lines) + "\n")
+    install_wheel(session, "--group", "tests", "--constraint", str(constraints))
+    session.run("python", "-m", "pytest", *session.posargs, env=tested(session))
