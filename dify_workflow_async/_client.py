@@ -197,7 +197,7 @@ class WorkflowClient:
             **options: see `RunOptions`.
 
         Returns:
-            The stream: an async context manager and an async iterator.
+            An async context manager and async iterator.
 
         Raises:
             InvalidInputs: the inputs cannot be sent.

@@ -48,7 +48,8 @@ class EventStream:
     """Decodes the stream of one run.
 
     Attributes:
-        task_id, workflow_run_id: learnt from the first event that has them.
+        task_id: learnt from the first event that has it.
+        workflow_run_id: likewise.
         outcome: the event that ended the run's stream, else None.
         failed_node: the node that failed last.
         events_seen: how many events came, pings not counted.

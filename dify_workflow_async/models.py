@@ -198,7 +198,8 @@ class RunResult(_Run):
         elapsed_time: seconds.
         files: the files among the outputs.
         exceptions_count: nodes that failed and were dealt with.
-        paused_nodes, reasons: where and why a paused run waits.
+        paused_nodes: where a paused run waits.
+        reasons: why it waits, with the forms.
         failed_node: the event of the node that failed last, where a stream told.
     """
 

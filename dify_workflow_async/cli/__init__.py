@@ -16,9 +16,10 @@ def main() -> None:
     try:
         from ._app import cli
     except ModuleNotFoundError as error:
-        if error.name not in _EXTRA:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in _EXTRA:
             raise
         sys.exit(
-            f"dify-workflow needs {error.name}: pip install 'dify-workflow-async[cli]'"
+            f"dify-workflow needs {missing}: pip install 'dify-workflow-async[cli]'"
         )
     cli.main(prog_name="dify-workflow")

@@ -302,8 +302,8 @@ class Dispatcher:
             fields: As in `on()`.
 
         Returns:
-            To be awaited once: the first event that matches. It raises `WaitTimeout`
-            or `RunEnded`, the latter at once if the run has ended before.
+            To be awaited once, for the first event that matches. It raises
+            `WaitTimeout` or `RunEnded`, the latter at once if the run has ended before.
 
         Raises:
             ConfigurationError: as in `on()`.

@@ -73,7 +73,9 @@ class _Speech(Event):
 
     Attributes:
         audio: a piece of an MP3, as base64.
-        message_id, conversation_id, created_at: documented, but only chat apps send them.
+        message_id: documented, but only chat apps send it.
+        conversation_id: likewise.
+        created_at: likewise.
     """
 
     flat: ClassVar[bool] = True

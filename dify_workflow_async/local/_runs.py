@@ -131,7 +131,7 @@ class Run:
             last: Whether it belongs to the end of the run, which is always told.
 
         Raises:
-            TooManyEvents: The run has sent too many already.
+            RuntimeError: The run has sent too many already.
         """
         if len(self._sent) >= MAX_EVENTS_PER_RUN and not last:
             message = f"a run may send {MAX_EVENTS_PER_RUN} events"
