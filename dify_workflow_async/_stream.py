@@ -83,9 +83,10 @@ class EventStream:
         return self._decoder.pending
 
     def decode_only(self, wants: Callable[[str], bool] | None) -> None:
-        """Decode no events but those that *wants* wants by name; None: all.
+        """Pass over events that *wants* does not want by name; None: decode all.
 
-        The run's own state stays complete.
+        Those of unknown names, and those that the run's own state is made of, are
+        decoded in any case.
         """
         if wants is None:
             self._hooks = EVENT_HOOKS

@@ -74,7 +74,6 @@ def _make() -> OrjsonConverter:
     converter.register_structure_hook_factory(
         lambda t: _origin(t) is tuple, _tuple_hook
     )
-    converter.register_structure_hook_factory(_is_optional, _optional_hook)
     converter.register_structure_hook_factory(attrs.has, _class_hook)
     return converter
 
@@ -89,10 +88,6 @@ def _is_optional(type_: Any) -> bool:
 
 def _inner(type_: Any) -> Any:
     return next(t for t in get_args(type_) if t is not NoneType)
-
-
-def _optional_hook(type_: Any) -> Hook:
-    return converter.get_structure_hook(_inner(type_))
 
 
 def _strings(value: object, _: Any = None) -> tuple[str, ...]:

@@ -101,4 +101,4 @@ class ServerError(APIError):
 
 
 class GatewayError(ServerError):
-    """Raised when a proxy before Dify gave up waiting (502, 503, 504, 524)."""
+    """Raised for 502, 503, 504 and 524: Dify is down, or a proxy gave up waiting."""

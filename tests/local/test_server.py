@@ -458,6 +458,7 @@ async def test_pings_fill_the_silence(post_run):
         body = b""
         while body.count(b"event: ping\n\n") < 3:
             body += await response.content.readany()
+    assert body.endswith(b"event: ping\n\n" * 3)
 
 
 async def test_disconnect_leaves_the_run_going(post_run):

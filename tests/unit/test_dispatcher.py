@@ -6,7 +6,7 @@ import asyncio
 
 from functools import partial
 from typing import Optional, Union
-from unittest.mock import AsyncMock
+from unittest.mock import AsyncMock, call
 
 import attrs
 import pytest
@@ -343,7 +343,7 @@ async def test_no_signature() -> None:
     handler.__signature__ = "none"  # for which inspect raises a TypeError
     dispatcher.on(TextChunk)(handler)
     await dispatcher.dispatch(EVENT, "run")
-    handler.assert_awaited_once_with(EVENT)
+    assert handler.await_args_list == [call(EVENT)]
 
 
 async def generator(event: Event) -> object:

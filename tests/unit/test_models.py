@@ -83,7 +83,10 @@ def test_success_raises_nothing(status):
     """A run that did its work passes; a node that was dealt with is no failure."""
     node = NodeFinished(status="failed")
 
-    RunResult(status=status, error="odd", failed_node=node).raise_for_status()
+    result = RunResult(status=status, error="odd", failed_node=node)
+
+    assert result.raise_for_status() is None
+    assert result.is_success
 
 
 @pytest.mark.parametrize(
