@@ -102,8 +102,7 @@ class RunReader:
         try:
             ahead += self.pending
             while self._events.task_id is None and self._events.outcome is None:
-                if not await self.read_on(listen=False):
-                    break
+                await self.read_on(listen=False)
                 ahead += self.pending
         except DifyError:
             pass  # the next reading says so again, after what came before

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
@@ -17,7 +17,7 @@ from ._convert import is_object
 from ._protocol import result_of
 from ._refusal import error_of_event
 from ._sse import SSEDecoder
-from ._wire import EVENT_HOOKS, EventHook, loads, unknown_event
+from ._wire import EVENT_HOOKS, DecodeError, broken_json, decode, unknown_event
 from .errors import APIError, DifyError, UnexpectedAnswer
 from .events import (
     Error,
@@ -34,6 +34,7 @@ from .models import RunResult
 
 
 _PING = Ping()
+_TEXT = TextChunk.event_name
 
 # What the run's own state is made of: decoded even when nobody wants the events.
 _ESSENTIAL = frozenset(
@@ -68,7 +69,9 @@ class EventStream:
         self.failure: DifyError | None = None
         self.on_task_id: Callable[[], None] | None = None
         self._decoder = SSEDecoder(max_event_bytes)
-        self._hooks: Mapping[str, EventHook | None] = EVENT_HOOKS
+        self._hooks = EVENT_HOOKS
+        self._ids_missing = True
+        self._complete = False
         self._text = io.StringIO()
         self._write = self._text.write
 
@@ -92,11 +95,18 @@ class EventStream:
             self._hooks = EVENT_HOOKS
             return
         self._hooks = {
-            name: hook if name in _ESSENTIAL or wants(name) else None
+            name: hook if name in _ESSENTIAL or wants(name) else _nobody
             for name, hook in EVENT_HOOKS.items()
         }
+        if self._hooks[_TEXT] is _nobody:
+            self._hooks[_TEXT] = self._take_text
 
-    def feed(self, chunk: bytes) -> Iterator[Event]:
+    @property
+    def is_complete(self) -> bool:
+        """True if nothing that matters can come any more."""
+        return self._complete
+
+    def feed(self, chunk: bytes) -> Iterator[Event]:  # noqa: C901 - see the comment
         """Decode the events that *chunk* completes.
 
         The iterator must be exhausted before the next call. Pings are events, too.
@@ -105,51 +115,57 @@ class EventStream:
             TooLarge: an event is over its limit.
             UnexpectedAnswer: a frame's data is no JSON object.
         """
-        if self._is_complete():
+        if self.is_complete:
             return
+        data: bytes | None = None
         try:
-            # One loop and few calls: whatever is in it is done 200,000 times.
+            # One loop and few calls: whatever is in it is done 200,000 times, and
+            # a function more for each event costs as much as the loop itself.
             for name, data in self._decoder.feed(chunk):
                 if data is None:
-                    event: Event | None = _PING if name == "ping" else None
-                else:
-                    event = self._decode(name, data)
-                if event is not None:
-                    yield event
-                if self._is_complete():
+                    if name == "ping":
+                        yield _PING
+                    continue
+                obj = decode(data)
+                self.events_seen += 1
+                if self._ids_missing:
+                    self._learn(obj)
+                try:
+                    event = self._hooks[obj["event"]](obj)
+                except (KeyError, TypeError):
+                    event = self._odd(name, obj)
+                if event is None:
+                    continue  # nobody wants it
+                kind = event.__class__
+                if kind is TextChunk:
+                    self._write(event.text)  # type: ignore[attr-defined]
+                elif kind in _TELLING:
+                    self._note(event)
+                yield event
+                if self._complete:
                     return
+        except DecodeError as error:
+            raise self._failed(broken_json(data or b"", error)) from None
         except DifyError as error:
-            error.run_id, error.task_id = self.workflow_run_id, self.task_id
-            self.failure = error
-            raise
+            raise self._failed(error) from error.__cause__
 
-    def _is_complete(self) -> bool:
-        """True if nothing that matters can come any more."""
-        return self.outcome is not None and not self.may_be_spoken
+    def _failed(self, error: DifyError) -> DifyError:
+        error.run_id, error.task_id = self.workflow_run_id, self.task_id
+        self.failure = error
+        return error
 
-    def _decode(self, name: str, data: bytes) -> Event | None:
-        """The event of a frame; None if nobody wants it."""
-        obj = loads(data)
-        self.events_seen += 1
-        if self.task_id is None or self.workflow_run_id is None:
-            self._learn(obj)
-        try:
-            event_name = obj["event"]
-            hook = self._hooks[event_name]
-        except (KeyError, TypeError):
-            event_name = _name_of(name, obj)
-            if event_name not in self._hooks:
-                return unknown_event(obj, event_name)
-            hook = self._hooks[event_name]
-        if hook is None:
-            return self._pass_over(event_name, obj)
-        event = hook(obj)
-        kind = event.__class__
-        if kind is TextChunk:
-            self._write(event.text)  # type: ignore[attr-defined]
-        elif kind in _TELLING:
-            self._note(event)
-        return event
+    def _odd(self, frame_name: str, obj: Any) -> Event | None:
+        """An event of a name that is not one of ours, or not where Dify puts it.
+
+        The frame may tell the name instead, as the standard has it.
+        """
+        if not is_object(obj):
+            msg = f"the server sent {type(obj).__name__} instead of an event"
+            raise UnexpectedAnswer(msg)
+        name = obj.get("event", "" if frame_name == "message" else frame_name)
+        if isinstance(name, str) and name in self._hooks:
+            return self._hooks[name](obj)
+        return unknown_event(obj, name if isinstance(name, str) else "")
 
     def _learn(self, obj: Any) -> None:
         """Take the ids from the first object that has them."""
@@ -158,22 +174,22 @@ class EventStream:
         run_id, task_id = obj.get("workflow_run_id"), obj.get("task_id")
         if self.workflow_run_id is None and isinstance(run_id, str):
             self.workflow_run_id = run_id
+            self._ids_missing = self.task_id is None
         if self.task_id is not None or not isinstance(task_id, str):
             return
         # Snapshots and finished runs have the run's id for the task's: no use.
         if task_id != self.workflow_run_id:
             self.task_id = task_id
+            self._ids_missing = self.workflow_run_id is None
             if self.on_task_id is not None:
                 self.on_task_id()
 
-    def _pass_over(self, event_name: str, obj: dict[str, Any]) -> Event | None:
+    def _take_text(self, obj: dict[str, Any]) -> None:
         """Take the text of a chunk that nobody wants as an event."""
-        if event_name == "text_chunk":
-            data = obj.get("data")
-            text = data.get("text") if is_object(data) else None
-            if isinstance(text, str):
-                self._write(text)
-        return None
+        data = obj.get("data")
+        text = data.get("text") if is_object(data) else None
+        if isinstance(text, str):
+            self._write(text)
 
     def _note(self, event: Event) -> None:
         match event:
@@ -185,11 +201,13 @@ class EventStream:
                 self.failed_node = event
             case TtsMessageEnd():
                 self.may_be_spoken = False
+                self._complete = self.outcome is not None
             case WorkflowFinished() | WorkflowPaused() | Error():
                 if self.outcome is None:
                     self.outcome = event
                     if not isinstance(event, WorkflowFinished):
                         self.may_be_spoken = False
+                    self._complete = not self.may_be_spoken
             case _:
                 pass
 
@@ -220,13 +238,5 @@ _TELLING = frozenset(
 )
 
 
-def _name_of(frame_name: str, obj: Any) -> str:
-    """The name of an event that is not one of ours, or not where Dify puts it.
-
-    The frame may tell it instead, as the standard has it. No name is an empty one.
-    """
-    if not is_object(obj):
-        msg = f"the server sent {type(obj).__name__} instead of an event"
-        raise UnexpectedAnswer(msg)
-    name = obj.get("event", "" if frame_name == "message" else frame_name)
-    return name if isinstance(name, str) else ""
+def _nobody(_: dict[str, Any]) -> None:
+    """Make nothing of an event that nobody wants."""

@@ -36,7 +36,7 @@ from .events import EVENTS, Event, UnknownEvent
 
 T = TypeVar("T")
 Hook = Callable[[Any, Any], Any]
-EventHook = Callable[[dict[str, Any]], Event]
+EventHook = Callable[[dict[str, Any]], Event | None]
 
 
 # -- the converter -------------------------------------------------------------------
@@ -212,6 +212,10 @@ converter = _make()
 
 # -- what other rooms use ------------------------------------------------------------
 
+# For the one loop in which a function call around it would count.
+decode: Callable[[bytes], Any] = orjson.loads
+DecodeError = orjson.JSONDecodeError
+
 
 def structure(obj: object, cls: type[T]) -> T:
     """Make a *cls* of a decoded JSON object; missing and odd values become defaults.
@@ -233,11 +237,15 @@ def loads(data: bytes) -> Any:
         UnexpectedAnswer: *data* is not JSON; the message quotes its beginning.
     """
     try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        quoted = data[:80].decode("utf-8", "replace")
-        msg = f"the server sent broken JSON ({error}): {quoted!r}"
-        raise UnexpectedAnswer(msg) from None
+        return decode(data)
+    except DecodeError as error:
+        raise broken_json(data, error) from None
+
+
+def broken_json(data: bytes, error: DecodeError) -> UnexpectedAnswer:
+    """The error for *data* that is not JSON; the message quotes its beginning."""
+    quoted = data[:80].decode("utf-8", "replace")
+    return UnexpectedAnswer(f"the server sent broken JSON ({error}): {quoted!r}")
 
 
 def unknown_event(obj: dict[str, Any], name: str | None = None) -> UnknownEvent:
@@ -258,7 +266,7 @@ def event_hook(name: str) -> EventHook:
     )
 
 
-EVENT_HOOKS: Mapping[str, EventHook] = {name: event_hook(name) for name in EVENTS}
+EVENT_HOOKS: dict[str, EventHook] = {name: event_hook(name) for name in EVENTS}
 """The function for each known event: ``EVENT_HOOKS[name](obj)``."""
 
 
@@ -266,4 +274,4 @@ def structure_event(obj: dict[str, Any]) -> Event:
     """Make the event that a decoded JSON object stands for, or an `UnknownEvent`."""
     name = obj.get("event")
     hook = EVENT_HOOKS.get(name) if isinstance(name, str) else None
-    return hook(obj) if hook else unknown_event(obj)
+    return (hook and hook(obj)) or unknown_event(obj)

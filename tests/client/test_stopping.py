@@ -628,3 +628,16 @@ async def test_aclose_that_is_cancelled_still_closes(wild, connect, until):
     await cancelled(closing)
     async with asyncio.timeout(2):  # less than Timeouts.stop
         await until(lambda: server.open == 0)
+
+
+async def test_aclose_after_the_end_of_a_stream(serve, connect):
+    """A run that has ended is left as it is, and keeps its result."""
+    server = await serve(END)
+    client = connect(server)
+    async with client.stream() as run:
+        async for _ in run:
+            pass
+        await client.aclose()
+        result = await run.result()
+    assert result.is_success
+    assert server.stops == []

@@ -763,7 +763,9 @@ async def test_a_proxy_that_is_not_there(nobody, connect):
         await client.run()
 
 
-@pytest.mark.parametrize("proxy", ["nonsense", "ftp://127.0.0.1:1", "http://"])
+@pytest.mark.parametrize(
+    "proxy", ["nonsense", "ftp://127.0.0.1:1", "http://", "http://[::1", "http://h:x"]
+)
 async def test_a_proxy_that_is_none(proxy, wild, key):
     """A proxy's URL that is none is refused as a setting, before anything is sent."""
     server = await wild(good)
