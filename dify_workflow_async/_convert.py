@@ -12,6 +12,7 @@ import re
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any, TypeGuard
 
 import orjson
@@ -74,6 +75,8 @@ def to_decimal(value: object) -> Decimal | None:
 
 def to_datetime(value: object) -> datetime | None:
     """Unix seconds, as number or digits, RFC 2822 or ISO 8601 text; UTC if unsaid."""
+    if value.__class__ is int:
+        return _moment(value)
     seconds = to_float(value)
     try:
         if seconds is not None:
@@ -81,6 +84,15 @@ def to_datetime(value: object) -> datetime | None:
         if not isinstance(value, str):
             return None
         return _in_utc(_parse_date(value))
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+@lru_cache(maxsize=64)
+def _moment(seconds: int) -> datetime | None:
+    """The datetime of whole seconds; a run's events have but a few different ones."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
         return None
 

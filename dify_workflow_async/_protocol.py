@@ -16,7 +16,7 @@ from . import _wire
 from ._convert import is_object
 from ._encode import encode
 from .errors import ConfigurationError, RunNotFound, UnexpectedAnswer
-from .events import Error, NodeFinished, WorkflowFinished, WorkflowPaused
+from .events import Error, Event, NodeFinished, WorkflowFinished, WorkflowPaused
 from .models import RunDetail, RunResult
 
 
@@ -177,16 +177,23 @@ def blocking_result(body: bytes) -> RunResult:
     event = _wire.structure_event(
         {**obj, "event": "workflow_paused" if paused else "workflow_finished"}
     )
-    return result_of(event)
+    return result_of(event, task_id=event.task_id)
 
 
 def result_of(
-    event: object, failed_node: NodeFinished | None = None, *, stopped: bool = False
+    event: Event | None,
+    *,
+    task_id: str | None = None,
+    workflow_run_id: str | None = None,
+    failed_node: NodeFinished | None = None,
+    stopped: bool = False,
 ) -> RunResult:
     """The result that an ending event tells of.
 
     Args:
-        event: `WorkflowFinished`, `WorkflowPaused` or `Error`.
+        event: `WorkflowFinished`, `WorkflowPaused` or `Error`; None before the end.
+        task_id: as the run's first events told it; an ending one may tell another.
+        workflow_run_id: likewise; else the event's own.
         failed_node: the node that failed last.
         stopped: True if this program asked for a stop: servers from 1.9 report that
             as a failure as often as not (specification, section 6.3).
@@ -198,15 +205,20 @@ def result_of(
         fields["outputs"] = event.outputs or {}
     elif isinstance(event, Error):
         fields = {"status": "failed", "error": event.message, "raw": event.raw}
-        fields["workflow_run_id"] = event.workflow_run_id
     if stopped and fields.get("status") == "failed":
         fields["status"] = "stopped"
-    return RunResult(**fields, failed_node=failed_node)
+    if workflow_run_id is None and event is not None:
+        workflow_run_id = event.workflow_run_id
+    return RunResult(
+        **fields,
+        task_id=task_id,
+        workflow_run_id=workflow_run_id,
+        failed_node=failed_node,
+    )
 
 
 _IN_BOTH = (
-    *("task_id", "workflow_run_id", "raw", "status", "created_at", "elapsed_time"),
-    *("total_tokens", "total_steps"),
+    *("raw", "status", "created_at", "elapsed_time", "total_tokens", "total_steps"),
 )
 _IN_PAUSE = (*_IN_BOTH, "paused_nodes", "reasons")
 _IN_FINISH = (

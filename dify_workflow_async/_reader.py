@@ -50,8 +50,7 @@ class RunReader:
         self._tail_ends: float | None = None
         # Events that read_to_task_id() met on its way.
         self._ahead: list[Event] = []
-        self._id_known = asyncio.Event()
-        events.on_task_id = self._id_known.set
+        self._id_known: asyncio.Event | None = None
 
     async def read_on(self, *, listen: bool) -> bool:
         """Read the next chunk into `pending`, which must be exhausted.
@@ -112,7 +111,11 @@ class RunReader:
 
     async def wait_for_task_id(self) -> str | None:
         """Wait until somebody else's reading meets the task id, or the end."""
-        await self._id_known.wait()
+        if self._events.task_id is None and not self.over:
+            if self._id_known is None:
+                self._id_known = asyncio.Event()
+                self._events.on_task_id = self._id_known.set
+            await self._id_known.wait()
         return self._events.task_id
 
     def shut(self, failure: DifyError) -> None:
@@ -125,7 +128,8 @@ class RunReader:
         """Give the connection back; harmless when that was done before."""
         self.over = True
         self._answer.close()
-        self._id_known.set()
+        if self._id_known is not None:
+            self._id_known.set()
 
     # -- ends ------------------------------------------------------------------------
 

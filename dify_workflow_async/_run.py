@@ -270,7 +270,7 @@ class RunStream:
         """Read to the end; only what a handler wants is decoded into events."""
         scope, dispatcher = self._scope, self._call.dispatcher
         version, listen = None, False
-        self._events.decode_only(_nothing)
+        self._events.decode_least()
         while True:
             if dispatcher is not None and version != dispatcher.version:
                 version = dispatcher.version
@@ -372,7 +372,3 @@ class RunStream:
 
 def _closed() -> ClientClosed:
     return ClientClosed("the client was closed")
-
-
-def _nothing(_: str) -> bool:
-    return False

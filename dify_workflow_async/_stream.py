@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import io
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-
-import attrs
 
 from ._convert import is_object
 from ._protocol import result_of
 from ._refusal import error_of_event
 from ._sse import SSEDecoder
-from ._wire import EVENT_HOOKS, DecodeError, broken_json, decode, unknown_event
+from ._wire import (
+    EVENT_HOOKS,
+    DecodeError,
+    broken_json,
+    decode,
+    unknown_event,
+)
 from .errors import APIError, DifyError, UnexpectedAnswer
 from .events import (
+    EVENTS,
     Error,
     Event,
     NodeFinished,
@@ -34,15 +39,9 @@ from .models import RunResult
 
 
 _PING = Ping()
-_TEXT = TextChunk.event_name
 
-# What the run's own state is made of: decoded even when nobody wants the events.
-_ESSENTIAL = frozenset(
-    {
-        *("workflow_started", "workflow_finished", "workflow_paused", "error"),
-        *("node_finished", "text_replace", "tts_message_end"),
-    }
-)
+# What is made of an event: the event, None, or the object that it came as; see below.
+_Hooks = Mapping[str, Callable[[dict[str, Any]], Any]]
 
 
 class EventStream:
@@ -69,7 +68,7 @@ class EventStream:
         self.failure: DifyError | None = None
         self.on_task_id: Callable[[], None] | None = None
         self._decoder = SSEDecoder(max_event_bytes)
-        self._hooks = EVENT_HOOKS
+        self._hooks: _Hooks = EVENT_HOOKS
         self._ids_missing = True
         self._complete = False
         self._text = io.StringIO()
@@ -88,25 +87,27 @@ class EventStream:
     def decode_only(self, wants: Callable[[str], bool] | None) -> None:
         """Pass over events that *wants* does not want by name; None: decode all.
 
-        Those of unknown names, and those that the run's own state is made of, are
-        decoded in any case.
+        Unknown ones, and rare ones that the run's own state is made of, are decoded
+        in any case.
         """
         if wants is None:
             self._hooks = EVENT_HOOKS
             return
         self._hooks = {
-            name: hook if name in _ESSENTIAL or wants(name) else _nobody
+            name: hook if wants(name) else _UNWANTED[name]
             for name, hook in EVENT_HOOKS.items()
         }
-        if self._hooks[_TEXT] is _nobody:
-            self._hooks[_TEXT] = self._take_text
+
+    def decode_least(self) -> None:
+        """Pass over all events, but for the exceptions of `decode_only`."""
+        self._hooks = _UNWANTED
 
     @property
     def is_complete(self) -> bool:
         """True if nothing that matters can come any more."""
         return self._complete
 
-    def feed(self, chunk: bytes) -> Iterator[Event]:  # noqa: C901 - see the comment
+    def feed(self, chunk: bytes) -> Iterator[Event]:  # noqa: C901, PLR0912 - see below
         """Decode the events that *chunk* completes.
 
         The iterator must be exhausted before the next call. Pings are events, too.
@@ -138,9 +139,12 @@ class EventStream:
                     continue  # nobody wants it
                 kind = event.__class__
                 if kind is TextChunk:
-                    self._write(event.text)  # type: ignore[attr-defined]
+                    self._write(event.text)
                 elif kind in _TELLING:
                     self._note(event)
+                elif kind is dict:
+                    self._take(event)
+                    continue
                 yield event
                 if self._complete:
                     return
@@ -154,7 +158,7 @@ class EventStream:
         self.failure = error
         return error
 
-    def _odd(self, frame_name: str, obj: Any) -> Event | None:
+    def _odd(self, frame_name: str, obj: Any) -> Any:
         """An event of a name that is not one of ours, or not where Dify puts it.
 
         The frame may tell the name instead, as the standard has it.
@@ -184,12 +188,18 @@ class EventStream:
             if self.on_task_id is not None:
                 self.on_task_id()
 
-    def _take_text(self, obj: dict[str, Any]) -> None:
-        """Take the text of a chunk that nobody wants as an event."""
+    def _take(self, obj: dict[str, Any]) -> None:
+        """Take from an event that nobody wants what the run's own state needs."""
         data = obj.get("data")
-        text = data.get("text") if is_object(data) else None
+        if not is_object(data):
+            return
+        text = data.get("text")
         if isinstance(text, str):
             self._write(text)
+        elif data.get("status") == "failed":
+            event = EVENT_HOOKS["node_finished"](obj)
+            if event is not None:
+                self._note(event)
 
     def _note(self, event: Event) -> None:
         match event:
@@ -213,11 +223,12 @@ class EventStream:
 
     def result(self, *, stopped: bool = False) -> RunResult:
         """What the run has produced; *stopped* tells that we asked for a stop."""
-        result = result_of(self.outcome, self.failed_node, stopped=stopped)
-        return attrs.evolve(
-            result,
+        return result_of(
+            self.outcome,
             task_id=self.task_id,
-            workflow_run_id=self.workflow_run_id or result.workflow_run_id,
+            workflow_run_id=self.workflow_run_id,
+            failed_node=self.failed_node,
+            stopped=stopped,
         )
 
     def error(self) -> APIError | None:
@@ -240,3 +251,16 @@ _TELLING = frozenset(
 
 def _nobody(_: dict[str, Any]) -> None:
     """Make nothing of an event that nobody wants."""
+
+
+def _as_it_is(obj: dict[str, Any]) -> Any:
+    """Leave the object, from which the state takes what it needs."""
+    return obj
+
+
+# What is made of events that nobody wants. Rare ones that tell something about the run
+# are made all the same; from common ones the state takes what it needs.
+_UNWANTED: _Hooks = {
+    name: hook if EVENTS[name] in _TELLING else _nobody
+    for name, hook in EVENT_HOOKS.items()
+} | {"text_chunk": _as_it_is, "node_finished": _as_it_is}

@@ -56,6 +56,14 @@ _SAME_IN_JSON = {str: "str", bool: "bool", int: "int", float: "float", Mapping: 
 # Fields of every event that stand beside ``data``, not in it.
 _ENVELOPE = frozenset({"task_id", "workflow_run_id"})
 
+# Fields in ``data`` that only some versions send (specification, sections 3.5, 3.6).
+_SELDOM = frozenset(
+    {
+        *("sequence_number", "reason", "duration", "approval_channels"),
+        *("pre_iteration_output", "pre_loop_output", "submitted_data"),
+    }
+)
+
 # Where the wire's name of a field may be another (specification, section 3.6).
 _OTHER_NAMES = {("PauseReason", "type"): "TYPE"}
 
@@ -107,7 +115,7 @@ def _tuple_hook(type_: Any) -> Hook:
     item_hook = converter.get_structure_hook(item_type)
 
     def structure(value: object, _: Any) -> tuple[Any, ...]:
-        if not is_array(value):
+        if not value or not is_array(value):
             return ()
         items = (item_hook(item, item_type) for item in value)
         return tuple(item for item in items if item is not None)
@@ -159,10 +167,14 @@ def _class_hook(cls: type[Any]) -> Hook:
 
 
 def _read(cls: type[Any], name: str, source: str) -> str:
-    """An expression that reads a field, and raises KeyError if it is missing."""
-    if (cls.__name__, name) in _OTHER_NAMES:
-        return _try_to_read(cls, name, source)
-    return f"{source}[{name!r}]"
+    """An expression that reads a field, and may raise KeyError if it is missing.
+
+    An exception costs more than all the reading: fields that servers leave out as
+    often as not are read as such.
+    """
+    if source == "_data" and name not in _SELDOM:
+        return f"{source}[{name!r}]"
+    return _try_to_read(cls, name, source)
 
 
 def _try_to_read(cls: type[Any], name: str, source: str) -> str:
@@ -181,7 +193,9 @@ def _field_lines(
     lines: list[str] = []
     bare = _inner(type_) if _is_optional(type_) else type_
     if bare is not Any:
-        scope[f"hook_{name}"] = converter.get_structure_hook(bare)
+        # The hooks of simple types only pass on to these.
+        hook = _TOLERANT.get(bare) or converter.get_structure_hook(bare)
+        scope[f"hook_{name}"] = hook
         scope[f"type_{name}"] = bare
         lines += _checked(name, bare)
         if (default := _default(field)) is not None:
@@ -192,7 +206,8 @@ def _field_lines(
 
 def _checked(name: str, bare: Any) -> list[str]:
     """Lines that leave a value of the right type alone, and convert others."""
-    convert = f"{name} = hook_{name}({name}, type_{name})"
+    arguments = name if bare in _TOLERANT else f"{name}, type_{name}"
+    convert = f"{name} = hook_{name}({arguments})"
     same = _SAME_IN_JSON.get(_origin(bare) or bare)
     test = f"{name}.__class__ is not {same} and " if same else ""
     return [f"    if {test}{name} is not None: {convert}"]

@@ -463,7 +463,7 @@ PAUSED = WorkflowPaused(
 def test_result_has_all_that_its_event_has(event):
     """Every field that event and result share is carried over, ``raw`` included."""
     node = NodeFinished(node_id="n")
-    result = result_of(event, node)
+    result = result_of(event, task_id=event.task_id, failed_node=node)
     shared = {f.name for f in attrs.fields(type(event))} & {
         f.name for f in attrs.fields(RunResult)
     }
@@ -485,7 +485,7 @@ def test_result_of_an_error_event():
     """An error event ends a run as failed, with its message."""
     event = Error(workflow_run_id="r", message="no", raw={"event": "error"})
 
-    result = result_of(event)
+    result = result_of(event, task_id=event.task_id)
 
     assert result == RunResult(status="failed", error="no", workflow_run_id="r")
     assert result.raw is event.raw
