@@ -6,6 +6,7 @@ import asyncio
 import ssl as ssl_
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import aiohttp
@@ -105,9 +106,7 @@ class AiohttpTransport:
                 allow_redirects=False,
                 proxy=self._proxy,
                 ssl=self._ssl,
-                timeout=aiohttp.ClientTimeout(
-                    total=None, sock_connect=timeouts.connect
-                ),
+                timeout=_client_timeout(timeouts.connect),
             )
         except _FOREIGN as error:
             failure = _ours(error, timeouts)
@@ -226,6 +225,12 @@ class AiohttpAnswer:
             self._reader.cancel()
             return
         self._arm()
+
+
+@lru_cache(maxsize=64)
+def _client_timeout(connect: float | None) -> aiohttp.ClientTimeout:
+    """What aiohttp watches itself; all other deadlines are ours."""
+    return aiohttp.ClientTimeout(total=None, sock_connect=connect)
 
 
 def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:

@@ -23,11 +23,32 @@ def encode(value: Mapping[str, Any]) -> bytes:
     Raises:
         InvalidInputs: for anything else; every problem begins with its path.
     """
+    if _is_plain(value):
+        try:
+            return orjson.dumps(value)
+        except TypeError:
+            pass  # surrogates, large integers, great depth: what follows tells where
     problems: list[str] = []
     sendable = _sendable(value, "", problems, depth=0)
     if problems:
         raise InvalidInputs(problems)
     return orjson.dumps(sendable)
+
+
+def _is_plain(value: Any, depth: int = 0) -> bool:
+    """True if orjson may have *value* as it is, which is nearly always so."""
+    kind = value.__class__
+    if kind is str or kind is int or value is None or kind is bool:
+        return True
+    if kind is float:
+        return math.isfinite(value)
+    if depth > _MAX_DEPTH:
+        return False
+    if kind is dict:
+        return all(_is_plain(item, depth + 1) for item in value.values())
+    if kind is list:
+        return all(_is_plain(item, depth + 1) for item in value)
+    return False
 
 
 # orjson itself goes no deeper than 254.
