@@ -10,7 +10,8 @@ against without a Dify.
 from __future__ import annotations
 
 from . import errors, events, models
-from ._client import RunOptions, WorkflowClient
+from ._call import RunOptions
+from ._client import WorkflowClient
 from ._config import Limits, Timeouts
 from ._retry import RetryPolicy
 from ._run import RunStream

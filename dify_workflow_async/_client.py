@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ssl as ssl_
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from types import TracebackType
-from typing import Any, Self, TypedDict, Unpack
+from typing import Self, Unpack
 
 import aiohttp
 import attrs
@@ -14,41 +14,23 @@ import attrs
 from . import _protocol
 from ._aiohttp import AiohttpTransport
 from ._api import Api
+from ._call import (
+    Call,
+    Defaults,
+    Files,
+    Inputs,
+    OnCancel,
+    RunOptions,
+    checked_on_cancel,
+    make_call,
+    with_total,
+)
 from ._config import Limits, Timeouts, settings
 from ._lifetime import Lifetime
 from ._retry import RetryPolicy
-from ._run import Call, OnCancel, RunStream
-from .dispatcher import Dispatcher
-from .errors import ConfigurationError
+from ._run import RunStream
 from .events import Event
 from .models import RunDetail, RunResult
-
-
-Inputs = Mapping[str, Any]
-Files = Sequence[Mapping[str, Any]]
-
-
-class RunOptions(TypedDict, total=False):
-    """What one call may ask for, beside its inputs.
-
-    Attributes:
-        user: the end user, at most 255 characters; else the client's.
-        files: file objects for ``sys.files`` (specification, section 2.2); most apps
-            take files in their inputs.
-        workflow_id: a published version to run instead of the newest.
-        dispatcher: gets every event, before the loop does and `run` returns.
-        timeout: seconds for the whole run; else ``Timeouts.total``.
-        trace_id: for the server's tracing: 1 to 128 of ``A-Z a-z 0-9 _ -``.
-        on_cancel: ``"stop"`` or ``"detach"``; else the client's.
-    """
-
-    user: str | None
-    files: Files | None
-    workflow_id: str | None
-    dispatcher: Dispatcher | None
-    timeout: float | None
-    trace_id: str | None
-    on_cancel: OnCancel | None
 
 
 class WorkflowClient:
@@ -101,7 +83,7 @@ class WorkflowClient:
     ) -> None:
         found = settings(api_key, base_url, user)
         self._user = found.user
-        self._on_cancel: OnCancel = _checked_on_cancel(on_cancel)
+        self._on_cancel: OnCancel = checked_on_cancel(on_cancel)
         self._api = Api(
             transport=AiohttpTransport(session, ssl=ssl, proxy=proxy, headers=headers),
             lifetime=Lifetime(max_concurrent_runs),
@@ -130,7 +112,7 @@ class WorkflowClient:
         found = settings(api_key or self._api.api_key, None, None, environ={})
         copy = WorkflowClient.__new__(type(self))
         copy._user = user or self._user
-        copy._on_cancel = _checked_on_cancel(on_cancel or self._on_cancel)
+        copy._on_cancel = checked_on_cancel(on_cancel or self._on_cancel)
         copy._api = attrs.evolve(
             self._api,
             api_key=found.api_key,
@@ -203,7 +185,7 @@ class WorkflowClient:
             InvalidInputs: the inputs cannot be sent.
             ConfigurationError: there is no user.
         """
-        return RunStream(self._api, self._call(inputs or {}, **options))
+        return RunStream(self._api, self._call(inputs, options))
 
     async def events(
         self, inputs: Inputs | None = None, **options: Unpack[RunOptions]
@@ -258,7 +240,9 @@ class WorkflowClient:
             workflow_id=workflow_id,
             trace_id=trace_id,
         )
-        result = await self._api.run_blocking(request, self._timeouts(timeout))
+        result = await self._api.run_blocking(
+            request, with_total(self._api.timeouts, timeout)
+        )
         if check:
             result.raise_for_status()
         return result
@@ -289,38 +273,9 @@ class WorkflowClient:
         self._api.lifetime.check()
         await self._api.stop(task_id, user=user or self._user)
 
-    def _call(
-        self,
-        inputs: Inputs,
-        *,
-        user: str | None = None,
-        files: Files | None = None,
-        workflow_id: str | None = None,
-        dispatcher: Dispatcher | None = None,
-        timeout: float | None = None,
-        trace_id: str | None = None,
-        on_cancel: OnCancel | None = None,
-    ) -> Call:
-        user = user or self._user
-        request = _protocol.run_request(
-            inputs,
-            user=user,
-            response_mode="streaming",
-            files=files,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
-        )
-        return Call(
-            request=request,
-            user=user,
-            timeouts=self._timeouts(timeout),
-            on_cancel=_checked_on_cancel(on_cancel or self._on_cancel),
-            dispatcher=dispatcher,
-        )
-
-    def _timeouts(self, total: float | None) -> Timeouts:
-        timeouts = self._api.timeouts
-        return timeouts if total is None else attrs.evolve(timeouts, total=total)
+    def _call(self, inputs: Inputs | None, options: RunOptions) -> Call:
+        defaults = Defaults(self._user, self._api.timeouts, self._on_cancel)
+        return make_call(inputs or {}, defaults, **options)
 
     # -- life ------------------------------------------------------------------------
 
@@ -350,10 +305,3 @@ class WorkflowClient:
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
-
-
-def _checked_on_cancel(on_cancel: OnCancel) -> OnCancel:
-    if on_cancel not in {"stop", "detach"}:
-        msg = f"on_cancel is 'stop' or 'detach', not {on_cancel!r}"
-        raise ConfigurationError(msg)
-    return on_cancel

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from collections.abc import Iterator
-from typing import NoReturn
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
 from ._protocol import speaks_after_end
 from ._stream import EventStream
@@ -16,6 +17,7 @@ from .errors import (
     IdleTimeout,
     RunInterrupted,
     RunStateUnknown,
+    StreamBusy,
 )
 from .events import Event
 
@@ -33,7 +35,6 @@ class RunReader:
         pending: the events of the chunk that was read last, decoded as they are taken.
         over: True when there is nothing more to read.
         failure: the error that ended the stream; it is raised again at every reading.
-        is_reading: True while a read waits for the server.
     """
 
     def __init__(
@@ -46,7 +47,9 @@ class RunReader:
         self._events = events
         self._request = request
         self._tail = tail
-        self.is_reading = False
+        self._is_reading = False
+        # Who reads: a token, and the task in which the reading began.
+        self._consumer: tuple[object, asyncio.Task[Any] | None] | None = None
         self._tail_ends: float | None = None
         # Events that read_to_task_id() met on its way.
         self._ahead: list[Event] = []
@@ -75,7 +78,7 @@ class RunReader:
         if self.over or self._is_at_end(listen=listen):
             self._end()
             return False
-        self.is_reading = True
+        self._is_reading = True
         try:
             chunk = await self._read_chunk()
         except (ConnectionLost, IdleTimeout) as error:
@@ -85,7 +88,7 @@ class RunReader:
         except DifyError as error:
             self._fail(error)
         finally:
-            self.is_reading = False
+            self._is_reading = False
         if not chunk:
             self._end()
             return False
@@ -130,6 +133,43 @@ class RunReader:
         self._answer.close()
         if self._id_known is not None:
             self._id_known.set()
+
+    # -- who reads -------------------------------------------------------------------
+
+    @contextmanager
+    def claimed(self) -> Generator[None]:
+        """Be the one who reads, within the block.
+
+        Raises:
+            StreamBusy: another task is, and has not ended.
+        """
+        if self.is_read_elsewhere:
+            msg = "another task reads this stream"
+            raise StreamBusy(msg)
+        # An iteration that was left by `break` ends some time later: the token keeps it
+        # from taking away the claim of the one that went on.
+        token = object()
+        self._consumer = token, asyncio.current_task()
+        try:
+            yield
+        finally:
+            self._unclaim(token)
+
+    def _unclaim(self, token: object) -> None:
+        if self._consumer is not None and self._consumer[0] is token:
+            self._consumer = None
+
+    def disown(self) -> None:
+        """Forget who reads: the run is being left."""
+        self._consumer = None
+
+    @property
+    def is_read_elsewhere(self) -> bool:
+        """True if another task reads, or waits for the server at this moment."""
+        if self._is_reading:
+            return True
+        other = None if self._consumer is None else self._consumer[1]
+        return not (other is None or other is asyncio.current_task() or other.done())
 
     # -- ends ------------------------------------------------------------------------
 

@@ -8,24 +8,20 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from types import TracebackType
-from typing import Any, Literal, Self
-
-import attrs
+from typing import Self
 
 from ._api import Api
-from ._config import Timeouts
-from ._protocol import Request
+from ._call import Call
 from ._reader import RunReader
 from ._stream import EventStream
 from ._transport import Answer
-from .dispatcher import Dispatcher, Scope
+from .dispatcher import Scope
 from .errors import (
     CannotStop,
     ClientClosed,
     DifyError,
     RunInterrupted,
     RunStateUnknown,
-    StreamBusy,
     UsageError,
 )
 from .events import Event, Ping, TtsMessage, TtsMessageEnd
@@ -34,22 +30,7 @@ from .models import RunResult
 
 logger = logging.getLogger("dify_workflow_async")
 
-OnCancel = Literal["stop", "detach"]
-"""What becomes of a run that is left early: it is stopped, or goes on by itself."""
-
-
 _SPEECH = (TtsMessage.event_name, TtsMessageEnd.event_name)
-
-
-@attrs.frozen(kw_only=True)
-class Call:
-    """What one call of a verb asks for."""
-
-    request: Request
-    user: str
-    timeouts: Timeouts
-    on_cancel: OnCancel
-    dispatcher: Dispatcher | None = None
 
 
 class RunStream:
@@ -72,8 +53,6 @@ class RunStream:
         self._scope: Scope | None = None
         self._entered = False
         self._stop_asked = False
-        # Who iterates: the iteration, and the task that it began in.
-        self._consumer: tuple[object, asyncio.Task[Any] | None] | None = None
 
     # -- what is known of the run ----------------------------------------------------
 
@@ -191,8 +170,8 @@ class RunStream:
         if self._on_close not in lifetime.on_close:
             return
         lifetime.on_close.remove(self._on_close)
-        self._consumer = None
         reader = self._opened()
+        reader.disown()
         if self._events.outcome is not None or self._is_interrupted(reader):
             reader.close()
             lifetime.release()
@@ -255,11 +234,8 @@ class RunStream:
         """
         reader = self._opened()
         if not reader.over:
-            claim = self._claim()
-            try:
+            with reader.claimed():
                 await self._drain(reader)
-            finally:
-                self._unclaim(claim)
         if self._scope is not None:
             await self._scope.drain()
         if reader.failure is not None:
@@ -285,8 +261,7 @@ class RunStream:
     async def _iterate(self) -> AsyncGenerator[Event]:
         # All state is kept outside, so that another iteration may go on.
         reader, scope = self._opened(), self._scope
-        claim = self._claim()
-        try:
+        with reader.claimed():
             self._events.decode_only(None)
             while True:
                 for event in reader.pending:
@@ -296,8 +271,6 @@ class RunStream:
                         yield event
                 if not await self._read_on(reader, listen=True):
                     return
-        finally:
-            self._unclaim(claim)
 
     async def _read_on(self, reader: RunReader, *, listen: bool) -> bool:
         """Read on, unless a concurrent handler failed, whose own exception is raised."""
@@ -320,23 +293,6 @@ class RunStream:
             msg = "enter the stream first: async with client.stream(...) as run"
             raise UsageError(msg)
         return self._reader
-
-    def _claim(self) -> object:
-        """Become the consumer, if there is no other."""
-        if self._is_read_elsewhere():
-            msg = "another task reads this stream"
-            raise StreamBusy(msg)
-        claim = object()
-        self._consumer = claim, asyncio.current_task()
-        return claim
-
-    def _is_read_elsewhere(self) -> bool:
-        other = None if self._consumer is None else self._consumer[1]
-        return not (other is None or other is asyncio.current_task() or other.done())
-
-    def _unclaim(self, claim: object) -> None:
-        if self._consumer is not None and self._consumer[0] is claim:
-            self._consumer = None
 
     # -- stopping --------------------------------------------------------------------
 
@@ -365,7 +321,7 @@ class RunStream:
             raise
 
     async def _await_task_id(self, reader: RunReader) -> str | None:
-        if self._is_read_elsewhere() or reader.is_reading:
+        if reader.is_read_elsewhere:
             return await reader.wait_for_task_id()
         return await reader.read_to_task_id()
 
