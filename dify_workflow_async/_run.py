@@ -105,6 +105,7 @@ class RunStream:
             self._begin(await asyncio.shield(opening))
         except asyncio.CancelledError:
             lifetime.leave(self._abandon(opening))
+            self._tell_end()
             if opening.cancelled():  # by aclose(), not the caller
                 raise _closed() from None
             raise

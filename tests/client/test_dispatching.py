@@ -389,3 +389,23 @@ async def test_wait_for_a_run_that_was_refused(serve, connect):
     async with asyncio.timeout(2):
         with pytest.raises(errors.RunEnded):
             await waiter
+
+
+async def test_wait_for_a_run_that_was_cancelled_at_its_entry(wild, connect, until):
+    """A run whose caller gave up while it was sent has ended for who waits for it."""
+
+    async def script(peer) -> None:
+        await peer.gone()
+
+    server = await wild(script)
+    dispatcher = Dispatcher()
+    run = connect(server, on_cancel="detach").stream(dispatcher=dispatcher)
+    waiter = dispatcher.wait_for(WorkflowStarted, run=run)
+    entering = asyncio.create_task(run.__aenter__())
+    await until(lambda: server.starts)
+    entering.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await entering
+    async with asyncio.timeout(2):
+        with pytest.raises(errors.RunEnded):
+            await waiter
