@@ -233,6 +233,14 @@ def _client_timeout(connect: float | None) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=None, sock_connect=connect)
 
 
+_OURS = frozenset(
+    {
+        *("accept", "accept-encoding", "authorization", "connection"),
+        *("content-length", "content-type", "host", "transfer-encoding"),
+    }
+)
+
+
 def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers, if they can be sent.
 
@@ -244,8 +252,8 @@ def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
         if not (name.isascii() and name.isprintable() and value.isprintable()):
             msg = f"the header {name!r} holds what no header can carry"
             raise ConfigurationError(msg)
-        if name.lower() == "authorization":
-            msg = "the client sets the header Authorization: give api_key= instead"
+        if name.lower() in _OURS:
+            msg = f"the client sets the header {name} itself"
             raise ConfigurationError(msg)
     return dict(headers)
 

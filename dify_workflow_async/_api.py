@@ -29,6 +29,7 @@ from .errors import (
     RunStateUnknown,
     TooLarge,
     TotalTimeout,
+    UnexpectedAnswer,
 )
 from .models import RunDetail, RunResult
 
@@ -65,9 +66,16 @@ class Api:
         """
         try:
             answer = await self._send(request, timeouts)
-        except (ConnectionLost, FirstByteTimeout, TotalTimeout) as error:
+        except TotalTimeout as error:
+            raise _still_unknown(error) from None
+        except (ConnectionLost, FirstByteTimeout) as error:
             raise _unknown(error) from error
-        if answer.headers.get("Content-Type", "").startswith("text/event-stream"):
+        except UnexpectedAnswer as error:
+            if error.status is None:  # not HTTP at all: who knows what was read
+                raise _unknown(error) from error
+            raise
+        kind = answer.headers.get("Content-Type", "").lower()
+        if kind.startswith("text/event-stream"):
             return answer
         raise await self._refusal(request, answer)
 
@@ -82,7 +90,9 @@ class Api:
             # The answer begins when the run has ended.
             timeouts = attrs.evolve(timeouts, first_byte=None)
             return await self._ask(request, _protocol.blocking_result, timeouts)
-        except (ConnectionLost, IdleTimeout, TotalTimeout) as error:
+        except TotalTimeout as error:
+            raise _still_unknown(error) from None
+        except (ConnectionLost, IdleTimeout) as error:
             raise _unknown(error) from error
 
     async def get_run(self, run_id: str) -> RunDetail:
@@ -207,10 +217,22 @@ class Api:
         return bytes(body)
 
 
+_NOT_KNOWN = (
+    "whether the run began is not known. It was not asked for again: look into the "
+    "app's logs by user and time"
+)
+
+
+def _still_unknown(error: TotalTimeout) -> TotalTimeout:
+    """The caller's own time limit stays a time-out, and says no less."""
+    return TotalTimeout(
+        f"{error.message}; {_NOT_KNOWN}", seconds=error.seconds, request=error.request
+    )
+
+
 def _unknown(error: DifyError) -> RunStateUnknown:
     """Nobody can tell whether the run began, so nobody may repeat it (promise 1)."""
     return RunStateUnknown(
-        f"{error.message}; whether the run began is not known. It was not asked for "
-        "again: look into the app's logs by user and time",
+        f"{error.message}; {_NOT_KNOWN}",
         request=error.request,
     )

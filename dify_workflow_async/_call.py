@@ -8,7 +8,7 @@ from typing import Any, Literal, TypedDict
 import attrs
 
 from ._config import Timeouts
-from ._protocol import Request, run_request
+from ._protocol import Request, is_a, run_request
 from .dispatcher import Dispatcher
 from .errors import ConfigurationError
 
@@ -29,7 +29,8 @@ class RunOptions(TypedDict, total=False):
             take files in their inputs.
         workflow_id: a published version to run instead of the newest.
         dispatcher: gets every event, before the loop does and `run` returns.
-        timeout: seconds for the whole run; else ``Timeouts.total``.
+        timeout: seconds for the whole run; else ``Timeouts.total``. It is looked at
+            whenever the stream is read: a handler that takes longer is not cut off.
         trace_id: for the server's tracing: 1 to 128 of ``A-Z a-z 0-9 _ -``.
         on_cancel: ``"stop"`` or ``"detach"``; else the client's.
     """
@@ -82,6 +83,9 @@ def make_call(
         ConfigurationError: there is no user, or an option is wrong.
     """
     user = user or defaults.user
+    if dispatcher is not None and not is_a(Dispatcher, dispatcher):
+        msg = f"dispatcher must be a Dispatcher, not {dispatcher!r}"
+        raise ConfigurationError(msg)
     request = run_request(
         inputs,
         user=user,

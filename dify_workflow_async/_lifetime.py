@@ -105,7 +105,6 @@ class Lifetime:
         Those that take longer than *seconds* are cancelled.
         """
         self.closed = True
-        self.release()
         for close in tuple(self.on_close):
             close()
         current = asyncio.current_task()

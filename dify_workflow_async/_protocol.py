@@ -15,7 +15,12 @@ import attrs
 from . import _wire
 from ._convert import is_object
 from ._encode import encode
-from .errors import ConfigurationError, RunNotFound, UnexpectedAnswer
+from .errors import (
+    ConfigurationError,
+    InvalidInputs,
+    RunNotFound,
+    UnexpectedAnswer,
+)
 from .events import Error, Event, NodeFinished, WorkflowFinished, WorkflowPaused
 from .models import RunDetail, RunResult
 
@@ -86,6 +91,8 @@ def run_request(
         ConfigurationError: no user is named.
         InvalidInputs: the inputs cannot be sent as JSON.
     """
+    if not is_a(Mapping, inputs):
+        raise InvalidInputs([f"inputs: a mapping, not {type(inputs).__name__}"])
     body: dict[str, Any] = {
         "inputs": inputs,
         "response_mode": response_mode,
@@ -124,9 +131,14 @@ def stop_request(task_id: str, *, user: str) -> Request:
     )
 
 
+def is_a(kind: type, value: object) -> bool:
+    """True if *value* is what its annotation says: not every caller has a checker."""
+    return isinstance(value, kind)
+
+
 def checked_user(user: str) -> str:
     """The end user's id; the server keeps 255 characters (1.1)."""
-    if not user:
+    if not is_a(str, user) or not user:
         msg = "no user: give user=... or set DIFY_USER"
         raise ConfigurationError(msg)
     if len(user) > 255:

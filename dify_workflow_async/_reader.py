@@ -48,6 +48,7 @@ class RunReader:
         self._request = request
         self._tail = tail
         self._is_reading = False
+        self._left: DifyError | None = None
         # Who reads: a token, and the task in which the reading began.
         self._consumer: tuple[object, asyncio.Task[Any] | None] | None = None
         self._tail_ends: float | None = None
@@ -121,10 +122,10 @@ class RunReader:
             await self._id_known.wait()
         return self._events.task_id
 
-    def shut(self, failure: DifyError) -> None:
-        """Close, and let whoever reads, now or later, get *failure*."""
+    def shut(self) -> None:
+        """Close what was left; whoever reads gets the failure that `leave` was told."""
         if not self.over:
-            self.failure = failure
+            self.failure = self._left
             self.close()
 
     def close(self) -> None:
@@ -143,6 +144,8 @@ class RunReader:
         Raises:
             StreamBusy: another task is, and has not ended.
         """
+        if self._left is not None and self._events.outcome is None:
+            raise self.failure or self._left
         if self.is_read_elsewhere:
             msg = "another task reads this stream"
             raise StreamBusy(msg)
@@ -159,9 +162,10 @@ class RunReader:
         if self._consumer is not None and self._consumer[0] is token:
             self._consumer = None
 
-    def disown(self) -> None:
-        """Forget who reads: the run is being left."""
+    def leave(self, failure: DifyError) -> None:
+        """Let nobody begin to read any more; they get *failure*."""
         self._consumer = None
+        self._left = failure
 
     @property
     def is_read_elsewhere(self) -> bool:

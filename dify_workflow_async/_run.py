@@ -15,7 +15,7 @@ from ._call import Call
 from ._reader import RunReader
 from ._stream import EventStream
 from ._transport import Answer
-from .dispatcher import Scope
+from .dispatcher import Dispatcher, Scope
 from .errors import (
     CannotStop,
     ClientClosed,
@@ -140,9 +140,9 @@ class RunStream:
         try:
             await self._leave_scope(failed=exc is not None)
         except BaseException as error:
-            self._leave(error)
+            self._leave(error, _left())
             raise
-        self._leave(exc)
+        self._leave(exc, _left())
 
     async def _leave_scope(self, *, failed: bool) -> None:
         scope = self._scope
@@ -162,17 +162,19 @@ class RunStream:
 
     def _on_close(self) -> None:
         """Leave the run, since the client is being closed."""
-        self._opened().shut(_closed())
-        self._leave(None)
+        self._leave(None, _closed())
 
-    def _leave(self, exc: BaseException | None) -> None:
-        """Stop the run if it has not ended, or let it go; once."""
+    def _leave(self, exc: BaseException | None, failure: DifyError) -> None:
+        """Stop the run if it has not ended, or let it go; once.
+
+        Whoever reads on, or has read without an end, gets *failure*.
+        """
         lifetime = self._api.lifetime
         if self._on_close not in lifetime.on_close:
             return
         lifetime.on_close.remove(self._on_close)
         reader = self._opened()
-        reader.disown()
+        reader.leave(failure)
         if self._events.outcome is not None or self._is_interrupted(reader):
             reader.close()
             lifetime.release()
@@ -195,14 +197,22 @@ class RunStream:
         try:
             if opening is not None:
                 self._begin(await opening)
+        except DifyError as error:
+            # Refused, most likely: then there is nothing to stop.
+            logger.debug("the run left at its entry did not begin: %s", error)
+            self._api.lifetime.release()
+            return
+        except BaseException:
+            self._api.lifetime.release()
+            raise
+        try:
             if self._call.on_cancel == "stop" and not self._stop_asked:
                 async with asyncio.timeout(self._call.timeouts.stop):
                     await self.stop()
         except (DifyError, TimeoutError) as error:
             logger.warning("the run left early was not stopped: %s", error)
         finally:
-            if self._reader is not None:
-                self._reader.close()
+            self._opened().shut()
             self._api.lifetime.release()
 
     # -- reading ---------------------------------------------------------------------
@@ -234,7 +244,7 @@ class RunStream:
             RunInterrupted: the stream broke.
         """
         reader = self._opened()
-        if not reader.over:
+        if not reader.over or self._events.outcome is None:
             with reader.claimed():
                 await self._drain(reader)
         if self._scope is not None:
@@ -250,14 +260,21 @@ class RunStream:
         self._events.decode_least()
         while True:
             if dispatcher is not None and version != dispatcher.version:
-                version = dispatcher.version
-                listen = any(dispatcher.asked_for(name) for name in _SPEECH)
-                self._events.decode_only(dispatcher.wants)
+                version, listen = self._heed(dispatcher)
             for event in reader.pending:
-                if scope is not None and scope.interested(event):
-                    await scope.dispatch(event)
+                if scope is None or dispatcher is None or not scope.interested(event):
+                    continue
+                await scope.dispatch(event)
+                if version != dispatcher.version:  # the handler asked for more
+                    version, listen = self._heed(dispatcher)
             if not await self._read_on(reader, listen=listen):
                 return
+
+    def _heed(self, dispatcher: Dispatcher) -> tuple[int, bool]:
+        """Decode what is wanted now; give the version, and if speech is asked for."""
+        self._events.decode_only(dispatcher.wants)
+        listen = any(dispatcher.asked_for(name) for name in _SPEECH)
+        return dispatcher.version, listen
 
     async def _iterate(self) -> AsyncGenerator[Event]:
         # All state is kept outside, so that another iteration may go on.
@@ -325,6 +342,10 @@ class RunStream:
         if reader.is_read_elsewhere:
             return await reader.wait_for_task_id()
         return await reader.read_to_task_id()
+
+
+def _left() -> UsageError:
+    return UsageError("the stream was left before the run's end")
 
 
 def _closed() -> ClientClosed:

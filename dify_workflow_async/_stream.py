@@ -148,10 +148,13 @@ class EventStream:
                 yield event
                 if self._complete:
                     return
-        except DecodeError as error:
-            raise self._failed(broken_json(data or b"", error)) from None
-        except DifyError as error:
-            raise self._failed(error) from error.__cause__
+        except (DecodeError, DifyError) as error:
+            if self.outcome is not None:
+                self._complete = True  # rubbish behind the end: the result stands
+                return
+            if isinstance(error, DecodeError):
+                error = broken_json(data or b"", error)
+            raise self._failed(error) from None
 
     def _failed(self, error: DifyError) -> DifyError:
         error.run_id, error.task_id = self.workflow_run_id, self.task_id

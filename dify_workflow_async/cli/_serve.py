@@ -45,7 +45,8 @@ def serve(
 ) -> None:
     """Serve apps under Dify's API, each with a key of its own.
 
-    APP is a scenario (.yml, .yaml), a recorded answer (.http), or a folder of them.
+    APP is a scenario (.yml, .yaml), a recorded answer (.http), or a folder of such
+    answers, which are told apart by the requests recorded beside them (.req).
     Without any, the workflow of the demo is served.
     """
     if len(keys) > max(1, len(apps)):

@@ -409,3 +409,34 @@ async def test_wait_for_a_run_that_was_cancelled_at_its_entry(wild, connect, unt
     async with asyncio.timeout(2):
         with pytest.raises(errors.RunEnded):
             await waiter
+
+
+async def test_a_handler_that_asks_for_more_in_the_same_chunk(wild, connect, frame):
+    """What a handler registers or waits for is heard from the very next event on."""
+    chunk = frame("workflow_started") + frame("node_started", node_id="n")
+    chunk += frame("node_finished", node_id="n", status="succeeded")
+    chunk += frame("workflow_finished", status="succeeded", outputs={})
+
+    async def script(peer) -> None:
+        await peer.begin()
+        await peer.send(chunk)
+        await peer.gone()
+
+    dispatcher, heard, waiters = Dispatcher(), [], []
+
+    @dispatcher.on(NodeStarted)
+    def ask(event: NodeStarted, run: RunStream) -> None:
+        waiters.append(dispatcher.wait_for(NodeFinished, run=run))
+        dispatcher.on(NodeFinished)(heard.append)
+
+    await connect(await wild(script)).run(dispatcher=dispatcher)
+    assert [event.node_id for event in heard] == ["n"]
+    assert (await waiters[0]).node_id == "n"
+
+
+async def test_what_is_no_dispatcher(serve, connect):
+    """A wrong dispatcher is refused before a run is started."""
+    server = await serve(END)
+    with pytest.raises(errors.ConfigurationError, match="must be a Dispatcher"):
+        await connect(server).run(dispatcher="x")
+    assert server.starts == []

@@ -379,3 +379,30 @@ async def test_details_that_are_none(body, web, client):
     assert len(web.sent) == 1
     assert caught.value.run_id == "r1"
     assert caught.value.request == f"GET {url}"
+
+
+@pytest.mark.parametrize("user", [5, b"u1", ["u1"]], ids=repr)
+async def test_a_user_that_is_no_text(user, serve, connect):
+    """An end user that is no text is refused before anything is sent."""
+    server = await serve(Node(type="end"))
+    with pytest.raises(errors.ConfigurationError):
+        await connect(server).run(user=user)
+    assert server.starts == []
+
+
+@pytest.mark.parametrize("inputs", [[1], "x", 5], ids=repr)
+async def test_inputs_that_are_no_mapping(inputs, serve, connect):
+    """Inputs that have no names are refused before anything is sent."""
+    server = await serve(Node(type="end"))
+    with pytest.raises(errors.InvalidInputs, match="a mapping"):
+        await connect(server).run(inputs)
+    assert server.starts == []
+
+
+@pytest.mark.parametrize(
+    "name", ["Host", "accept", "Content-Type", "Transfer-Encoding"]
+)
+def test_headers_that_are_the_clients(name, key):
+    """A header that the client sets itself is refused as a setting."""
+    with pytest.raises(errors.ConfigurationError, match=name):
+        WorkflowClient(key, "http://127.0.0.1:1", "u1", headers={name: "x"})

@@ -641,3 +641,61 @@ async def test_aclose_after_the_end_of_a_stream(serve, connect):
         result = await run.result()
     assert result.is_success
     assert server.stops == []
+
+
+async def test_aclose_before_the_id_is_known(wild, connect, ids):
+    """A client that is closed right after a start reads on to the id, and stops it."""
+
+    async def script(peer) -> None:
+        await peer.begin()
+        await closing.wait()
+        await peer.event("workflow_started")
+        await peer.gone()
+
+    closing = asyncio.Event()
+    server = await wild(script)
+    client = connect(server)
+    async with client.stream() as run:
+        task = asyncio.create_task(client.aclose())
+        await asyncio.sleep(0)
+        closing.set()
+        await task
+        with pytest.raises(errors.ClientClosed):
+            await run.result()
+    assert server.requests[-1][1] == f"/v1/workflows/tasks/{ids.task}/stop"
+    assert server.stops == [{"user": "u1"}]
+
+
+async def test_reading_after_leaving(serve, connect, until):
+    """A stream that was left before its end has no result, and says so."""
+    server = await serve(END, FOREVER)
+    async with connect(server).stream() as run:
+        await anext(run)
+    for read in (run.result, lambda: anext(run)):
+        with pytest.raises(errors.UsageError, match="was left"):
+            await read()
+    await until(lambda: server.runs[0].is_over)
+    with pytest.raises(errors.UsageError, match="was left"):
+        await run.result()
+
+
+@pytest.mark.parametrize("on_cancel", ["stop", "detach"])
+async def test_a_run_that_was_refused_after_all(
+    on_cancel, wild, connect, until, caplog
+):
+    """A caller who gave up before the refusal came leaves nothing to warn of."""
+
+    async def script(peer) -> None:
+        await cancelled_.wait()
+        await peer.answer(401, {"code": "unauthorized"})
+
+    cancelled_ = asyncio.Event()
+    server = await wild(script)
+    client = connect(server, on_cancel=on_cancel)
+    task = asyncio.create_task(client.run())
+    await until(lambda: server.starts)
+    await cancelled(task)
+    cancelled_.set()
+    await client.aclose()
+    assert [r for r in caplog.records if r.levelname == "WARNING"] == []
+    assert server.stops == []

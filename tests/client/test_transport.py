@@ -479,9 +479,10 @@ async def test_total_timeout_before_the_first_byte(wild, connect):
     """The total counts from the sending; a run may have begun meanwhile."""
     server = await wild(silence)
     for verb in ("run", "run_blocking"):
-        with pytest.raises(errors.RunStateUnknown) as caught:
+        with pytest.raises(errors.TotalTimeout, match="is not known") as caught:
             await getattr(connect(server), verb)(timeout=0.05)
-        assert isinstance(caught.value.__cause__, errors.TotalTimeout)
+        assert caught.value.seconds == 0.05
+        assert not caught.value.safe_to_repeat
     assert len(server.starts) == 2
 
 
@@ -831,3 +832,23 @@ async def test_cookies_are_not_kept(wild, connect):
     await client.get_run("r1")
     await client.get_run("r1")
     assert "cookie" not in server.requests[1][2]
+
+
+async def test_the_timer_rests_while_the_consumer_works(wild, connect, frame, until):
+    """A consumer that reads nothing for long costs a call per idle time, no more."""
+    client = connect(
+        await wild(stalling(frame("workflow_started"))), timeouts=Timeouts(idle=0.02)
+    )
+    async with client.stream(on_cancel="detach") as run:
+        await anext(run)
+        answer = run._reader._answer
+        calls, real = [], answer._on_timer
+        answer._on_timer = lambda: (calls.append(1), real())
+        loop = asyncio.get_running_loop()
+        end = loop.time() + 0.2
+        turns = 0
+        while loop.time() < end:
+            await asyncio.sleep(0)
+            turns += 1
+    assert 1 <= len(calls) <= 12
+    assert turns > len(calls)

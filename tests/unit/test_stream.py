@@ -686,3 +686,13 @@ def test_started_is_not_needed():
     assert WorkflowStarted not in map(type, events)
     assert stream.result().is_success
     assert (stream.task_id, stream.workflow_run_id) == ("t", "r")
+
+
+@pytest.mark.parametrize("rubbish", [b"data: {broken\n\n", b"data: []\n\n"], ids=repr)
+def test_rubbish_behind_the_end(rubbish):
+    """Once the end is known, what cannot be decoded ends the speech and nothing else."""
+    stream, events = stream_of(finished() + rubbish + SPEECH)
+
+    assert [type(event) for event in events] == [WorkflowFinished]
+    assert stream.failure is None
+    assert stream.is_complete
