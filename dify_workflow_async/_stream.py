@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from ._convert import is_object
@@ -16,10 +17,10 @@ from ._protocol import result_of
 from ._refusal import error_of_event
 from ._sse import SSEDecoder
 from ._wire import (
-    EVENT_HOOKS,
     DecodeError,
     broken_json,
     decode,
+    event_hooks,
     unknown_event,
 )
 from .errors import APIError, DifyError, UnexpectedAnswer
@@ -68,7 +69,7 @@ class EventStream:
         self.failure: DifyError | None = None
         self.on_task_id: Callable[[], None] | None = None
         self._decoder = SSEDecoder(max_event_bytes)
-        self._hooks: _Hooks = EVENT_HOOKS
+        self._hooks: _Hooks = event_hooks()
         self._ids_missing = True
         self._complete = False
         self._text = io.StringIO()
@@ -91,16 +92,17 @@ class EventStream:
         in any case.
         """
         if wants is None:
-            self._hooks = EVENT_HOOKS
+            self._hooks = event_hooks()
             return
+        unwanted = _unwanted()
         self._hooks = {
-            name: hook if wants(name) else _UNWANTED[name]
-            for name, hook in EVENT_HOOKS.items()
+            name: hook if wants(name) else unwanted[name]
+            for name, hook in event_hooks().items()
         }
 
     def decode_least(self) -> None:
         """Pass over all events, but for the exceptions of `decode_only`."""
-        self._hooks = _UNWANTED
+        self._hooks = _unwanted()
 
     @property
     def is_complete(self) -> bool:
@@ -200,7 +202,7 @@ class EventStream:
         if isinstance(text, str):
             self._write(text)
         elif data.get("status") == "failed":
-            event = EVENT_HOOKS["node_finished"](obj)
+            event = event_hooks()["node_finished"](obj)
             if event is not None:
                 self._note(event)
 
@@ -261,9 +263,15 @@ def _as_it_is(obj: dict[str, Any]) -> Any:
     return obj
 
 
-# What is made of events that nobody wants. Rare ones that tell something about the run
-# are made all the same; from common ones the state takes what it needs.
-_UNWANTED: _Hooks = {
-    name: hook if EVENTS[name] in _TELLING else _nobody
-    for name, hook in EVENT_HOOKS.items()
-} | {"text_chunk": _as_it_is, "node_finished": _as_it_is}
+@cache
+def _unwanted() -> _Hooks:
+    """What is made of events that nobody wants.
+
+    Rare ones that tell something about the run are made all the same; from common
+    ones the state takes what it needs.
+    """
+    rare = {
+        name: hook if EVENTS[name] in _TELLING else _nobody
+        for name, hook in event_hooks().items()
+    }
+    return {**rare, "text_chunk": _as_it_is, "node_finished": _as_it_is}

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
@@ -68,7 +69,8 @@ _SELDOM = frozenset(
 _OTHER_NAMES = {("PauseReason", "type"): "TYPE"}
 
 
-def _make() -> OrjsonConverter:
+@cache
+def _converter() -> OrjsonConverter:
     converter = make_converter()
 
     def ignoring_type(convert: Callable[[Any], Any]) -> Hook:
@@ -112,7 +114,7 @@ def _tuple_hook(type_: Any) -> Hook:
     item_type = get_args(type_)[0]
     if item_type is str:
         return _strings
-    item_hook = converter.get_structure_hook(item_type)
+    item_hook = _converter().get_structure_hook(item_type)
 
     def structure(value: object, _: Any) -> tuple[Any, ...]:
         if not value or not is_array(value):
@@ -194,7 +196,7 @@ def _field_lines(
     bare = _inner(type_) if _is_optional(type_) else type_
     if bare is not Any:
         # The hooks of simple types only pass on to these.
-        hook = _TOLERANT.get(bare) or converter.get_structure_hook(bare)
+        hook = _TOLERANT.get(bare) or _converter().get_structure_hook(bare)
         scope[f"hook_{name}"] = hook
         scope[f"type_{name}"] = bare
         lines += _checked(name, bare)
@@ -222,9 +224,6 @@ def _fresh(name: str, default: Any) -> str:
     return "{}" if default == {} else f"default_{name}"
 
 
-converter = _make()
-
-
 # -- what other rooms use ------------------------------------------------------------
 
 # For the one loop in which a function call around it would count.
@@ -238,7 +237,7 @@ def structure(obj: object, cls: type[T]) -> T:
     Raises:
         UnexpectedAnswer: *obj* is not a JSON object.
     """
-    made = converter.structure(obj, cls)
+    made = _converter().structure(obj, cls)
     if made is None:  # pyright: ignore[reportUnnecessaryComparison]
         msg = f"the server sent {type(obj).__name__} instead of an object"
         raise UnexpectedAnswer(msg)
@@ -277,16 +276,23 @@ def event_hook(name: str) -> EventHook:
     """The function that makes events of this wire name."""
     cls = EVENTS.get(name)
     return (
-        cast("EventHook", converter.get_structure_hook(cls)) if cls else unknown_event
+        cast("EventHook", _converter().get_structure_hook(cls))
+        if cls
+        else unknown_event
     )
 
 
-EVENT_HOOKS: dict[str, EventHook] = {name: event_hook(name) for name in EVENTS}
-"""The function for each known event: ``EVENT_HOOKS[name](obj)``."""
+@cache
+def event_hooks() -> Mapping[str, EventHook]:
+    """The function for each known event: ``event_hooks()[name](obj)``.
+
+    Generated when the first stream begins, since importing should be quick.
+    """
+    return {name: event_hook(name) for name in EVENTS}
 
 
 def structure_event(obj: dict[str, Any]) -> Event:
     """Make the event that a decoded JSON object stands for, or an `UnknownEvent`."""
     name = obj.get("event")
-    hook = EVENT_HOOKS.get(name) if isinstance(name, str) else None
+    hook = event_hooks().get(name) if isinstance(name, str) else None
     return (hook and hook(obj)) or unknown_event(obj)

@@ -144,7 +144,7 @@ class PauseReason:
     raw: Mapping[str, Any] = _raw()
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, init=False, repr=False, eq=False)
 class _Run:
     """What a result and a run detail have in common."""
 

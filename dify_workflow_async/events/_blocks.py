@@ -12,7 +12,7 @@ from ..models import ExecutionMetadata
 from ._base import Event
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, init=False, repr=False, eq=False)
 class _Block(Event):
     """What events of iterations and loops have in common.
 
@@ -28,7 +28,7 @@ class _Block(Event):
     extras: Mapping[str, Any] | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, init=False, repr=False, eq=False)
 class _BlockStarted(_Block):
     """An iteration or loop began; it sends no `NodeStarted`."""
 
@@ -37,7 +37,7 @@ class _BlockStarted(_Block):
     inputs_truncated: bool | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, init=False, repr=False, eq=False)
 class _BlockNext(_Block):
     """A round of an iteration or loop began."""
 
@@ -45,7 +45,7 @@ class _BlockNext(_Block):
     duration: float | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, init=False, repr=False, eq=False)
 class _BlockCompleted(_Block):
     """An iteration or loop ended.
 
@@ -114,7 +114,7 @@ class LoopCompleted(_BlockCompleted):
     event_name: ClassVar[str] = "loop_completed"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, init=False, repr=False, eq=False)
 class _Branch(Event):
     """What events of a parallel branch have in common."""
 

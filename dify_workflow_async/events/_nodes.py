@@ -12,7 +12,7 @@ from ..models import ExecutionMetadata, File
 from ._base import Event
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, init=False, repr=False, eq=False)
 class _Node(Event):
     """What events of a node have in common.
 
@@ -47,7 +47,7 @@ class NodeStarted(_Node):
     agent_strategy: Mapping[str, Any] | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, init=False, repr=False, eq=False)
 class _NodeEnd(_Node):
     """What ends of a node have in common.
 

@@ -67,7 +67,7 @@ class AgentLog(Event):
     metadata: Mapping[str, Any] | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, init=False, repr=False, eq=False)
 class _Speech(Event):
     """What events of speech have in common.
 
