@@ -6,8 +6,10 @@ is what would be released.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
 
 from pathlib import Path
 
@@ -19,7 +21,7 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.error_on_external_run = True
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["lint", "typing", "tests", "coverage", "docs"]
+nox.options.sessions = ["lint", "typing", "tests", "coverage", "speed", "docs"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)  # from the classifiers
@@ -109,6 +111,38 @@ def coverage(session: nox.Session) -> None:
         f"{PACKAGE / name}{end}" for name in PARTLY_COVERED for end in (".py", "/*")
     ]
     session.run("coverage", "report", f"--omit={','.join(omit)}", "--fail-under=100")
+
+
+def preferred_python() -> str | None:
+    """Name the Python that speed is measured with, if it is here; else nox's own."""
+    found = shutil.which("python3.12")
+    if found is None:
+        return None
+    # It may be one of pyenv's that is not chosen, and only says so.
+    done = subprocess.run([found, "-V"], check=False, capture_output=True)
+    return None if done.returncode else "3.12"
+
+
+@nox.session(python=preferred_python(), requires=["build"])
+def speed(session: nox.Session) -> None:
+    """Count the instructions of the hot path (tests/speed); --record sets the bound."""
+    if not shutil.which("valgrind"):
+        if os.geteuid() == 0 and shutil.which("apt-get"):
+            session.run("apt-get", "update", "-q", external=True)
+            session.run("apt-get", "install", "-qy", "valgrind", external=True)
+        elif os.environ.get("CI") == "true":
+            session.error("valgrind is missing")
+        else:
+            session.skip("valgrind is missing: apt-get install valgrind")
+    install_wheel(session)
+    session.run("python", "tests/speed/guard.py", *session.posargs)
+
+
+@nox.session(python=preferred_python(), requires=["build"])
+def bench(session: nox.Session) -> None:
+    """Measure this client beside others; see docs/explanation/performance.md."""
+    install_wheel(session, "--group", "bench")
+    session.run("python", "benchmarks/bench.py", *session.posargs)
 
 
 @nox.session(requires=["build"])
