@@ -202,11 +202,9 @@ class EventStream:
         if isinstance(text, str):
             self._write(text)
         elif data.get("status") == "failed":
-            event = event_hooks()["node_finished"](obj)
-            if event is not None:
-                self._note(event)
+            self._note(event_hooks()["node_finished"](obj))
 
-    def _note(self, event: Event) -> None:
+    def _note(self, event: Event | None) -> None:
         match event:
             case TextReplace(text=text):
                 self._text = io.StringIO()
