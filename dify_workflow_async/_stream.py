@@ -152,7 +152,8 @@ class EventStream:
                     return
         except (DecodeError, DifyError) as error:
             if self.outcome is not None:
-                self._complete = True  # rubbish behind the end: the result stands
+                # Rubbish behind the end: the result stands, and nobody waits for more.
+                self.may_be_spoken, self._complete = False, True
                 return
             if isinstance(error, DecodeError):
                 error = broken_json(data or b"", error)

@@ -696,3 +696,4 @@ def test_rubbish_behind_the_end(rubbish):
     assert [type(event) for event in events] == [WorkflowFinished]
     assert stream.failure is None
     assert stream.is_complete
+    assert stream.may_be_spoken is False
