@@ -33,6 +33,7 @@ from ._convert import (
 )
 from .errors import UnexpectedAnswer
 from .events import EVENTS, Event, UnknownEvent
+from .models import default_of
 
 
 T = TypeVar("T")
@@ -200,7 +201,7 @@ def _field_lines(
         scope[f"hook_{name}"] = hook
         scope[f"type_{name}"] = bare
         lines += _checked(name, bare)
-        if (default := _default(field)) is not None:
+        if (default := default_of(field)) is not None:
             scope[f"default_{name}"] = default
             lines.append(f"    if {name} is None: {name} = {_fresh(name, default)}")
     return [*lines, f"    set_{name}(_self, {name})"]
@@ -213,11 +214,6 @@ def _checked(name: str, bare: Any) -> list[str]:
     same = _SAME_IN_JSON.get(_origin(bare) or bare)
     test = f"{name}.__class__ is not {same} and " if same else ""
     return [f"    if {test}{name} is not None: {convert}"]
-
-
-def _default(field: attrs.Attribute[Any]) -> Any:
-    default: Any = field.default
-    return default.factory() if isinstance(default, attrs.Factory) else default  # type: ignore[arg-type]
 
 
 def _fresh(name: str, default: Any) -> str:

@@ -7,9 +7,11 @@ from typing import Any, ClassVar
 
 import attrs
 
+from ..models import Value, raw_field
 
-@attrs.frozen(kw_only=True)
-class Event:
+
+@attrs.frozen(kw_only=True, repr=False, eq=False)
+class Event(Value):
     """What all events have in common.
 
     Attributes:
@@ -25,14 +27,10 @@ class Event:
 
     task_id: str | None = None
     workflow_run_id: str | None = None
-    raw: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=False, eq=False)
-
-    def __init_subclass__(cls) -> None:
-        # Dicts among the fields make a hash by value impossible.
-        cls.__hash__ = object.__hash__  # type: ignore[method-assign]
+    raw: Mapping[str, Any] = raw_field()
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class UnknownEvent(Event):
     """An event that this version has no class for: see ``raw``.
 
@@ -43,7 +41,7 @@ class UnknownEvent(Event):
     name: str = ""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class Ping(Event):
     """The server's sign of life, every 10 s; for handlers only, never yielded."""
 

@@ -68,14 +68,14 @@ class _BlockCompleted(_Block):
     steps: int | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class IterationStarted(_BlockStarted):
     """An iteration began; ``metadata["iteration_length"]`` tells the rounds."""
 
     event_name: ClassVar[str] = "iteration_started"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class IterationNext(_BlockNext):
     """The next item; ``index`` counts from 0."""
 
@@ -84,21 +84,21 @@ class IterationNext(_BlockNext):
     pre_iteration_output: Any = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class IterationCompleted(_BlockCompleted):
     """An iteration ended; items that failed and were passed over are null."""
 
     event_name: ClassVar[str] = "iteration_completed"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class LoopStarted(_BlockStarted):
     """A loop began; ``metadata["loop_length"]`` tells the most rounds."""
 
     event_name: ClassVar[str] = "loop_started"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class LoopNext(_BlockNext):
     """The next round; ``index`` counts from 1."""
 
@@ -107,7 +107,7 @@ class LoopNext(_BlockNext):
     pre_loop_output: Any = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class LoopCompleted(_BlockCompleted):
     """A loop ended."""
 
@@ -127,14 +127,14 @@ class _Branch(Event):
     created_at: datetime | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ParallelBranchStarted(_Branch):
     """A parallel branch began (servers 0.8.0 to 1.8.1)."""
 
     event_name: ClassVar[str] = "parallel_branch_started"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ParallelBranchFinished(_Branch):
     """A parallel branch ended (servers 0.8.0 to 1.8.1)."""
 

@@ -37,7 +37,7 @@ class _Node(Event):
     loop_id: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class NodeStarted(_Node):
     """A node began. Stop, crash and pause leave it without a `NodeFinished`."""
 
@@ -69,14 +69,14 @@ class _NodeEnd(_Node):
     files: tuple[File, ...] = ()
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class NodeFinished(_NodeEnd):
     """A node ended."""
 
     event_name: ClassVar[str] = "node_finished"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class NodeRetry(_NodeEnd):
     """A node failed and is tried again; ``status`` is ``retry``.
 

@@ -12,7 +12,7 @@ from ..models import Creator, File, FormAction, FormInput, PauseReason
 from ._base import Event
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class WorkflowStarted(Event):
     """The run began, or went on after a pause (``reason="resumption"``).
 
@@ -32,7 +32,7 @@ class WorkflowStarted(Event):
     sequence_number: int | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class WorkflowFinished(Event):
     """The run ended.
 
@@ -59,7 +59,7 @@ class WorkflowFinished(Event):
     sequence_number: int | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class WorkflowPaused(Event):
     """The run waits for a person; the server closes the stream after this."""
 
@@ -75,7 +75,7 @@ class WorkflowPaused(Event):
     total_steps: int | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class Error(Event):
     """The request failed after the server had begun to stream (section 4.3).
 
@@ -91,7 +91,7 @@ class Error(Event):
     message: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class HumanInputRequired(Event):
     """A form waits for a person; a `WorkflowPaused` follows.
 
@@ -114,7 +114,7 @@ class HumanInputRequired(Event):
     expiration_time: datetime | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class HumanInputFormFilled(Event):
     """Somebody answered a form."""
 
@@ -128,7 +128,7 @@ class HumanInputFormFilled(Event):
     submitted_data: Mapping[str, Any] | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class HumanInputFormTimeout(Event):
     """Nobody answered a form in time."""
 

@@ -11,7 +11,7 @@ import attrs
 from ._base import Event
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class TextChunk(Event):
     """A piece of the answer's text, from whichever node feeds the End node.
 
@@ -25,7 +25,7 @@ class TextChunk(Event):
     from_variable_selector: tuple[str, ...] = ()
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class TextReplace(Event):
     """All text so far is to be replaced (servers before 0.8.0)."""
 
@@ -34,7 +34,7 @@ class TextReplace(Event):
     text: str = ""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class ReasoningChunk(Event):
     """A piece of a model's reasoning (servers from 1.15)."""
 
@@ -46,7 +46,7 @@ class ReasoningChunk(Event):
     message_id: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class AgentLog(Event):
     """A step of an agent; sent again with the same ``id`` when the step ends.
 
@@ -86,14 +86,14 @@ class _Speech(Event):
     created_at: datetime | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class TtsMessage(_Speech):
     """A piece of speech; it may come after `WorkflowFinished` (servers before 1.13)."""
 
     event_name: ClassVar[str] = "tts_message"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class TtsMessageEnd(_Speech):
     """The speech is complete; ``audio`` is empty."""
 

@@ -1,9 +1,4 @@
-"""What the API answers, as values: attrs classes without JSON and without I/O.
-
-A field that the server leaves out or sends as null is None (a list is empty); a value
-of a wrong type is None too and stays as sent in ``raw``. Times are aware datetimes in
-UTC, prices are Decimals. Statuses are open strings, since servers add some.
-"""
+"""Runs: what they cost, what they produced, how they ended."""
 
 from __future__ import annotations
 
@@ -14,24 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from .errors import RunFailed, RunPaused, RunStopped
+from ..errors import RunFailed, RunPaused, RunStopped
+from ._base import Value, raw_field
+from ._files import File
+from ._forms import PauseReason
 
 
 if TYPE_CHECKING:
-    from .events import NodeFinished
-
-__all__ = [
-    "SUCCESS",
-    "TERMINAL",
-    "Creator",
-    "ExecutionMetadata",
-    "File",
-    "FormAction",
-    "FormInput",
-    "PauseReason",
-    "RunDetail",
-    "RunResult",
-]
+    from ..events import NodeFinished
 
 TERMINAL = frozenset({"succeeded", "failed", "stopped", "partial-succeeded"})
 """Statuses after which a run does not change (specification, section 3.7)."""
@@ -41,37 +26,8 @@ SUCCESS = frozenset({"succeeded", "partial-succeeded"})
 strategy, or a retry, dealt with it ends as ``partial-succeeded``."""
 
 
-def _raw() -> Any:
-    return attrs.field(factory=dict[str, Any], repr=False, eq=False)
-
-
-@attrs.frozen(kw_only=True)
-class File:
-    """A file among the outputs of a node or a run (specification, section 2.3).
-
-    Attributes:
-        type: ``image``, ``document``, ``audio``, ``video`` or ``custom``.
-        transfer_method: ``local_file``, ``remote_url`` or ``tool_file``.
-        extension: with its dot, such as ``".png"``.
-        size: in bytes; -1 if the server does not know.
-        url: signed; it expires, after 300 s by default, and may be relative.
-    """
-
-    id: str | None = None
-    type: str | None = None
-    transfer_method: str | None = None
-    remote_url: str | None = None
-    related_id: str | None = None
-    filename: str | None = None
-    extension: str | None = None
-    mime_type: str | None = None
-    size: int | None = None
-    url: str | None = None
-    raw: Mapping[str, Any] = _raw()
-
-
-@attrs.frozen(kw_only=True)
-class Creator:
+@attrs.frozen(kw_only=True, repr=False, eq=False)
+class Creator(Value):
     """Who started a run: an end user by ``user``, or an account by name."""
 
     id: str | None = None
@@ -80,8 +36,8 @@ class Creator:
     email: str | None = None
 
 
-@attrs.frozen(kw_only=True)
-class ExecutionMetadata:
+@attrs.frozen(kw_only=True, repr=False, eq=False)
+class ExecutionMetadata(Value):
     """What a node's execution cost, and where in the graph it took place.
 
     The keys are an open set (specification, section 3.5): see ``raw`` for the rest.
@@ -95,57 +51,11 @@ class ExecutionMetadata:
     loop_id: str | None = None
     loop_index: int | None = None
     error_strategy: str | None = None
-    raw: Mapping[str, Any] = _raw()
-
-
-@attrs.frozen(kw_only=True)
-class FormAction:
-    """A button of a form (specification, section 1.8)."""
-
-    id: str | None = None
-    title: str | None = None
-    button_style: str | None = None
-
-
-@attrs.frozen(kw_only=True)
-class FormInput:
-    """A field of a form (specification, section 1.8); ``raw`` has the rest of it.
-
-    Attributes:
-        type: ``paragraph``, ``select``, ``file`` or ``file-list``.
-        output_variable_name: the key under which the value is submitted.
-    """
-
-    type: str | None = None
-    output_variable_name: str | None = None
-    raw: Mapping[str, Any] = _raw()
-
-
-@attrs.frozen(kw_only=True)
-class PauseReason:
-    """Why a run waits (specification, section 3.6).
-
-    Attributes:
-        type: ``human_input_required`` or ``scheduled_pause``.
-        form_token: what a form is submitted by; None if it was sent elsewhere.
-    """
-
-    type: str | None = None
-    form_id: str | None = None
-    form_token: str | None = None
-    form_content: str | None = None
-    node_id: str | None = None
-    node_title: str | None = None
-    inputs: tuple[FormInput, ...] = ()
-    actions: tuple[FormAction, ...] = ()
-    resolved_default_values: Mapping[str, Any] | None = None
-    expiration_time: datetime | None = None
-    message: str | None = None
-    raw: Mapping[str, Any] = _raw()
+    raw: Mapping[str, Any] = raw_field()
 
 
 @attrs.frozen(kw_only=True, init=False, repr=False, eq=False)
-class _Run:
+class _Run(Value):
     """What a result and a run detail have in common."""
 
     workflow_id: str | None = None
@@ -157,7 +67,7 @@ class _Run:
     total_steps: int | None = None
     created_at: datetime | None = None
     finished_at: datetime | None = None
-    raw: Mapping[str, Any] = _raw()
+    raw: Mapping[str, Any] = raw_field()
 
     @property
     def is_terminal(self) -> bool:
@@ -170,7 +80,7 @@ class _Run:
         return self.status in SUCCESS
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class RunDetail(_Run):
     """A run as ``GET /workflows/run/{id}`` tells (specification, section 1.5).
 
@@ -186,7 +96,7 @@ class RunDetail(_Run):
     inputs: Mapping[str, Any] | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False, eq=False)
 class RunResult(_Run):
     """What a run produced, whichever way it was learnt.
 
