@@ -1,8 +1,4 @@
-"""Requests out, answers in: what Dify's HTTP API looks like, without any I/O.
-
-What comes in: a verb's arguments, or the status, headers and body of an answer.
-What goes out: a `Request`, or a model, or the error that the answer stands for.
-"""
+"""Requests out: a verb's arguments become a `Request`."""
 
 from __future__ import annotations
 
@@ -12,20 +8,11 @@ from urllib.parse import quote, urlsplit
 
 import attrs
 
-from . import _wire
-from ._convert import is_object
-from ._encode import encode
-from .errors import (
+from .._encode import encode
+from ..errors import (
     ConfigurationError,
     InvalidInputs,
-    RunNotFound,
-    UnexpectedAnswer,
 )
-from .events import Error, Event, NodeFinished, WorkflowFinished, WorkflowPaused
-from .models import RunDetail, RunResult
-
-
-Headers = Mapping[str, str]
 
 
 @attrs.frozen(kw_only=True)
@@ -157,98 +144,3 @@ def _escaped(value: str, what: str) -> str:
         msg = f"{value!r} is no {what} id"
         raise ConfigurationError(msg)
     return escaped
-
-
-# -- answers -------------------------------------------------------------------------
-
-
-def run_detail(body: bytes, run_id: str) -> RunDetail:
-    """Decipher a run detail.
-
-    Raises:
-        RunNotFound: servers up to 1.13.0 answer 200 with nulls for an unknown run.
-    """
-    detail = _wire.structure(_wire.loads(body), RunDetail)
-    if detail.id is None:
-        msg = "the server knows no such run"
-        raise RunNotFound(msg, status=200, run_id=run_id)
-    return detail
-
-
-def blocking_result(body: bytes) -> RunResult:
-    """Decipher the answer of a blocking run.
-
-    Its ``data`` is that of ``workflow_finished``, or of ``workflow_paused``.
-    """
-    obj = _wire.loads(body)
-    data = obj.get("data") if is_object(obj) else None
-    if not is_object(data):
-        msg = "the server's answer to a blocking run has no data"
-        raise UnexpectedAnswer(msg)
-    paused = data.get("status") == "paused"
-    event = _wire.structure_event(
-        {**obj, "event": "workflow_paused" if paused else "workflow_finished"}
-    )
-    return result_of(event, task_id=event.task_id)
-
-
-def result_of(
-    event: Event | None,
-    *,
-    task_id: str | None = None,
-    workflow_run_id: str | None = None,
-    failed_node: NodeFinished | None = None,
-    stopped: bool = False,
-) -> RunResult:
-    """The result that an ending event tells of.
-
-    Args:
-        event: `WorkflowFinished`, `WorkflowPaused` or `Error`; None before the end.
-        task_id: as the run's first events told it; an ending one may tell another.
-        workflow_run_id: likewise; else the event's own.
-        failed_node: the node that failed last.
-        stopped: True if this program asked for a stop: servers from 1.9 report that
-            as a failure as often as not (specification, section 6.3).
-    """
-    fields: dict[str, Any] = {}
-    if isinstance(event, WorkflowFinished | WorkflowPaused):
-        names = _IN_PAUSE if isinstance(event, WorkflowPaused) else _IN_FINISH
-        fields = {name: getattr(event, name) for name in names}
-        fields["outputs"] = event.outputs or {}
-    elif isinstance(event, Error):
-        fields = {"status": "failed", "error": event.message, "raw": event.raw}
-    if stopped and fields.get("status") == "failed":
-        fields["status"] = "stopped"
-    if workflow_run_id is None and event is not None:
-        workflow_run_id = event.workflow_run_id
-    return RunResult(
-        **fields,
-        task_id=task_id,
-        workflow_run_id=workflow_run_id,
-        failed_node=failed_node,
-    )
-
-
-_IN_BOTH = (
-    *("raw", "status", "created_at", "elapsed_time", "total_tokens", "total_steps"),
-)
-_IN_PAUSE = (*_IN_BOTH, "paused_nodes", "reasons")
-_IN_FINISH = (
-    *(*_IN_BOTH, "workflow_id", "error", "created_by", "finished_at"),
-    *("exceptions_count", "files"),
-)
-
-
-def speaks_after_end(headers: Headers) -> bool:
-    """True if speech may follow ``workflow_finished``: servers up to 1.12 send it."""
-    version = server_version(headers)
-    return version is None or version < (1, 13)
-
-
-def server_version(headers: Headers) -> tuple[int, int] | None:
-    """Major and minor number of the header ``X-Version``; None if it tells none."""
-    major, _, rest = headers.get("X-Version", "").partition(".")
-    minor = rest.partition(".")[0]
-    if not (major.isdecimal() and minor.isdecimal()):
-        return None
-    return int(major[:9]), int(minor[:9])
