@@ -88,7 +88,7 @@ class AiohttpTransport:
     async def _request(
         self, request: Request, base_url: str, api_key: str, timeouts: Timeouts
     ) -> aiohttp.ClientResponse:
-        headers = dict(self._headers)
+        headers = {**self._headers, **request.headers}
         headers["Authorization"] = f"Bearer {api_key}"
         if request.body is not None:
             headers["Content-Type"] = "application/json"

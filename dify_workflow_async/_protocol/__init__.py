@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ._answers import blocking_result, run_detail
 from ._requests import (
+    Content,
     Request,
     checked_user,
     is_a,
@@ -21,6 +22,7 @@ from ._versions import server_version, speaks_after_end
 
 
 __all__ = [
+    "Content",
     "Request",
     "blocking_result",
     "checked_user",

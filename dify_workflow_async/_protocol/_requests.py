@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import re
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
 import attrs
@@ -15,13 +17,32 @@ from ..errors import (
 )
 
 
+NO_HEADERS: Mapping[str, str] = {}
+
+
+class Content(Protocol):
+    """A body that is sent piece by piece, such as an upload."""
+
+    content_type: str
+    size: int | None
+    """In bytes; None if it is not known beforehand."""
+    repeatable: bool
+    """True if `chunks` may be asked for again."""
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body from its beginning."""
+        ...
+
+
 @attrs.frozen(kw_only=True)
 class Request:
     """A request to be sent.
 
     Attributes:
-        path: below the base URL, ids escaped.
+        path: below the base URL, ids escaped, with the query.
         body: JSON, encoded.
+        content: a body of another kind, sent piece by piece.
+        headers: beside those that every request has.
         streamed: True if the answer is to be a stream of events.
         repeatable: True if sending it twice does what sending it once does.
         run_id: the run that it is about.
@@ -30,6 +51,8 @@ class Request:
     method: str
     path: str
     body: bytes | None = attrs.field(default=None, repr=False)
+    content: Content | None = attrs.field(default=None, repr=False)
+    headers: Mapping[str, str] = attrs.field(default=NO_HEADERS, repr=False)
     streamed: bool = False
     repeatable: bool = False
     run_id: str | None = None
@@ -71,11 +94,13 @@ def run_request(
     files: Sequence[Mapping[str, Any]] | None = None,
     workflow_id: str | None = None,
     trace_id: str | None = None,
+    trace_session_id: str | None = None,
+    traceparent: str | None = None,
 ) -> Request:
     """``POST /workflows/run`` (1.3), or ``/workflows/{workflow_id}/run`` (1.4).
 
     Raises:
-        ConfigurationError: no user is named.
+        ConfigurationError: no user is named, or a tracing id is none.
         InvalidInputs: the inputs cannot be sent as JSON.
     """
     if not is_a(Mapping, inputs):
@@ -88,12 +113,17 @@ def run_request(
     if files is not None:
         body["files"] = list(files)
     if trace_id is not None:
-        body["trace_id"] = trace_id
-    version = "" if workflow_id is None else f"{_escaped(workflow_id, 'workflow')}/"
+        body["trace_id"] = _checked("trace_id", trace_id)
+    if trace_session_id is not None:
+        body["trace_session_id"] = _checked("trace_session_id", trace_session_id)
+    version = "" if workflow_id is None else f"{escaped(workflow_id, 'workflow')}/"
     return Request(
         method="POST",
         path=f"/workflows/{version}run",
         body=encode(body),
+        headers=NO_HEADERS
+        if traceparent is None
+        else {"traceparent": _checked("traceparent", traceparent)},
         streamed=response_mode == "streaming",
     )
 
@@ -102,7 +132,7 @@ def run_detail_request(run_id: str) -> Request:
     """``GET /workflows/run/{workflow_run_id}`` (1.5)."""
     return Request(
         method="GET",
-        path=f"/workflows/run/{_escaped(run_id, 'run')}",
+        path=f"/workflows/run/{escaped(run_id, 'run')}",
         repeatable=True,
         run_id=run_id,
     )
@@ -112,10 +142,30 @@ def stop_request(task_id: str, *, user: str) -> Request:
     """``POST /workflows/tasks/{task_id}/stop`` (1.6); the server takes it twice."""
     return Request(
         method="POST",
-        path=f"/workflows/tasks/{_escaped(task_id, 'task')}/stop",
+        path=f"/workflows/tasks/{escaped(task_id, 'task')}/stop",
         body=encode({"user": checked_user(user)}),
         repeatable=True,
     )
+
+
+# Specification, section 1.3; ``traceparent`` is that of W3C Trace Context.
+_TRACING = {
+    "trace_id": (r"[A-Za-z0-9_-]{1,128}", "1 to 128 of A-Z a-z 0-9 _ -"),
+    "trace_session_id": (r"(?=.*\S)[^\x00-\x1f]{1,200}", "1 to 200 characters"),
+    "traceparent": (
+        r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}",
+        "version-trace-parent-flags, in hexadecimal digits",
+    ),
+}
+
+
+def _checked(name: str, value: str) -> str:
+    """A tracing id; the server ignores a malformed one without a word."""
+    pattern, form = _TRACING[name]
+    if not is_a(str, value) or not re.fullmatch(pattern, value):
+        msg = f"{name} must be {form}, not {value!r}"
+        raise ConfigurationError(msg)
+    return value
 
 
 def is_a(kind: type, value: object) -> bool:
@@ -134,7 +184,7 @@ def checked_user(user: str) -> str:
     return user
 
 
-def _escaped(value: str, what: str) -> str:
+def escaped(value: str, what: str) -> str:
     try:
         escaped = quote(value, safe="")
     except UnicodeEncodeError:  # a lone surrogate

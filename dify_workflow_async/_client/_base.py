@@ -1,0 +1,132 @@
+"""What all verbs of the client need: its settings, and its life."""
+
+from __future__ import annotations
+
+import ssl as ssl_
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+import attrs
+
+from .. import _protocol
+from .._aiohttp import AiohttpTransport
+from .._api import Api
+from .._call import (
+    Call,
+    Defaults,
+    Inputs,
+    OnCancel,
+    RunOptions,
+    checked_on_cancel,
+    make_call,
+)
+from .._config import Limits, Timeouts, settings
+from .._lifetime import Lifetime
+from .._retry import RetryPolicy
+
+
+class Base:
+    """Settings and life of a `WorkflowClient`, whose docstring tells the arguments."""
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        user: str | None = None,
+        *,
+        # Behaviour
+        timeouts: Timeouts | None = None,
+        limits: Limits | None = None,
+        retry: RetryPolicy | None = None,
+        on_cancel: OnCancel = "stop",
+        max_concurrent_runs: int | None = None,
+        # Connections
+        session: aiohttp.ClientSession | None = None,
+        ssl: ssl_.SSLContext | bool = True,
+        proxy: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        found = settings(api_key, base_url, user)
+        self._user = found.user
+        self._on_cancel: OnCancel = checked_on_cancel(on_cancel)
+        self._api = Api(
+            transport=AiohttpTransport(session, ssl=ssl, proxy=proxy, headers=headers),
+            lifetime=Lifetime(max_concurrent_runs),
+            base_url=_protocol.normalize_base_url(found.base_url),
+            api_key=found.api_key,
+            timeouts=timeouts or Timeouts(),
+            limits=limits or Limits(),
+            retry=retry or RetryPolicy(),
+        )
+
+    def with_options(
+        self,
+        *,
+        api_key: str | None = None,
+        user: str | None = None,
+        timeouts: Timeouts | None = None,
+        limits: Limits | None = None,
+        retry: RetryPolicy | None = None,
+        on_cancel: OnCancel | None = None,
+    ) -> Self:
+        """A cheap copy with other settings, on the same connections and limits.
+
+        The key selects the app, so a backend with many apps makes one client and a
+        copy for each. Closing any of them closes all.
+        """
+        found = settings(api_key or self._api.api_key, None, None, environ={})
+        copy = type(self).__new__(type(self))
+        copy._user = user or self._user
+        copy._on_cancel = checked_on_cancel(on_cancel or self._on_cancel)
+        copy._api = attrs.evolve(
+            self._api,
+            api_key=found.api_key,
+            timeouts=timeouts or self._api.timeouts,
+            limits=limits or self._api.limits,
+            retry=retry or self._api.retry,
+        )
+        return copy
+
+    @property
+    def base_url(self) -> str:
+        """The server, with ``/v1``."""
+        return self._api.base_url
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.base_url} user={self._user!r}>"
+
+    def _call(self, inputs: Inputs | None, options: RunOptions) -> Call:
+        defaults = Defaults(self._user, self._api.timeouts, self._on_cancel)
+        return make_call(inputs or {}, defaults, **options)
+
+    # -- life ------------------------------------------------------------------------
+
+    async def aclose(self) -> None:
+        """Wait for stops under way, at most ``Timeouts.stop`` seconds, and close.
+
+        Closing twice is harmless. A borrowed session stays open.
+        """
+        try:
+            await self._api.lifetime.finish(self._api.timeouts.stop)
+        finally:
+            await self._api.transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        """Bind the client to this event loop; nothing is sent.
+
+        Raises:
+            ClientClosed, WrongLoop: it cannot be used here.
+        """
+        self._api.lifetime.check()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
