@@ -231,7 +231,6 @@ WORKS: dict[str, Work] = {
         expected=lambda n: expect(n, 3, ["open"]),
         warm=1,
         streams=5_000,
-        who=ALL,
     ),
     "big-10": _big(10),
     "big-20": _big(20),
