@@ -9,12 +9,13 @@ recordings of real servers.
 from ._app import App
 from ._application import ReceivedRequest
 from ._demo import demo_scenario
-from ._errors import RecordingError, ScenarioError
+from ._errors import FormRefused, RecordingError, ScenarioError
 from ._forms import Form
 from ._replay import Replay
 from ._runs import Run
 from ._scenario import Scenario, Variable
 from ._server import LocalServer
+from ._sound import Refusal
 from ._steps import (
     AgentLog,
     Disconnect,
@@ -30,6 +31,7 @@ from ._steps import (
     Speech,
     Step,
 )
+from ._uploads import UploadedFile
 
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "Disconnect",
     "ErrorEvent",
     "Form",
+    "FormRefused",
     "Iteration",
     "LocalServer",
     "Loop",
@@ -48,6 +51,7 @@ __all__ = [
     "Raw",
     "ReceivedRequest",
     "RecordingError",
+    "Refusal",
     "Replay",
     "Run",
     "Scenario",
@@ -55,6 +59,7 @@ __all__ = [
     "Sleep",
     "Speech",
     "Step",
+    "UploadedFile",
     "Variable",
     "demo_scenario",
 ]

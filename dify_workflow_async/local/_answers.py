@@ -39,6 +39,14 @@ def spaced_json(body: Any) -> web.Response:
     )
 
 
+def raw_json(body: Any) -> web.Response:
+    """Answer as a form does: UTF-8 as it is, with spaces, no final newline."""
+    return web.Response(
+        body=json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"),
+        headers={"Content-Type": "application/json"},
+    )
+
+
 def refusal(refused: RequestRefused) -> web.Response:
     """Answer with an error."""
     body = {
@@ -49,6 +57,7 @@ def refusal(refused: RequestRefused) -> web.Response:
     response = compact_json(body, refused.status)
     if refused.status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = 'Bearer realm="api"'
+    response.headers.update(refused.headers)
     return response
 
 
@@ -64,4 +73,6 @@ def not_found_page() -> web.Response:
 
 def reason(status: int) -> str:
     """Tell the reason phrase, which the servers write in capitals."""
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:  # newer Pythons call it else
+        return "REQUEST ENTITY TOO LARGE"
     return HTTPStatus(status).phrase.upper()

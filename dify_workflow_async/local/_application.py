@@ -17,11 +17,19 @@ from ._errors import RequestRefused
 from ._recording import Recording
 from ._replay import REPLAYED, Replay, run_of
 from ._routes_app import AppRoutes
+from ._routes_audio import AudioRoutes
+from ._routes_events import EventRoutes
+from ._routes_files import FileRoutes
+from ._routes_forms import FormRoutes
+from ._routes_logs import LogRoutes
 from ._routes_runs import RunRoutes
 
 
 # Far above what a run takes; the limit protects the machine.
 _LARGEST_BODY: Final = 64 * 1024 * 1024
+
+# Their handlers read the body piece by piece.
+_STREAMED: Final = frozenset({"/v1/files/upload", "/v1/audio-to-text"})
 
 _CORS: Final = {
     "Access-Control-Allow-Origin": "*",
@@ -38,7 +46,7 @@ class ReceivedRequest:
         path: The path, such as ``/v1/workflows/run``.
         query: The query; of a key that occurs twice, the last value.
         headers: The headers, names in small letters.
-        body: The body.
+        body: The body; empty where files are uploaded, which are not kept in memory.
         json: The body as JSON, ``None`` if it is none.
     """
 
@@ -64,7 +72,16 @@ def make_application(
         middlewares=[door.answer], client_max_size=_LARGEST_BODY
     )
     application.on_response_prepare.append(door.add_headers)
-    for group in (RunRoutes(backend), AppRoutes(backend)):
+    groups = (
+        RunRoutes(backend),
+        EventRoutes(backend),
+        FormRoutes(backend),
+        LogRoutes(backend),
+        AppRoutes(backend),
+        FileRoutes(backend),
+        AudioRoutes(backend),
+    )
+    for group in groups:
         application.add_routes(group.routes())
     return application
 
@@ -133,7 +150,7 @@ def _is_stream(recording: Recording) -> bool:
 
 
 async def _receive(request: web.Request) -> ReceivedRequest:
-    body = await request.read()
+    body = b"" if request.path in _STREAMED else await request.read()
     try:
         value = json.loads(body)
     except ValueError:

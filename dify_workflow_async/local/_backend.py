@@ -10,8 +10,11 @@ from aiohttp import web
 
 from ._app import App
 from ._dialect import Dialect
+from ._end_users import DEFAULT_USER, EndUser, EndUsers
 from ._errors import RequestRefused
-from ._runs import RunStore
+from ._ids import new_id
+from ._run_store import RunStore
+from ._uploads import FileStore
 
 
 _MALFORMED = (
@@ -34,16 +37,24 @@ class Backend:
         ping_interval: Seconds of silence before a ping; ``None`` never pings.
         close_delay: Seconds from the last event to the end of a stream.
         error_silence: Seconds that a stream stays open after an ``error`` event.
+        idle_limit: Seconds of silence after which a stream that was joined ends.
         apps: The apps by key.
         runs: The runs.
+        files: The files that were uploaded.
+        users: The end users.
+        tenant_id: The workspace that all apps are in.
     """
 
     dialect: Dialect
     ping_interval: float | None
     close_delay: float
     error_silence: float
+    idle_limit: float
     apps: dict[str, App] = attrs.field(factory=dict[str, App])
     runs: RunStore = attrs.field(factory=RunStore)
+    files: FileStore
+    users: EndUsers = attrs.field(factory=EndUsers)
+    tenant_id: str = attrs.field(factory=new_id)
 
     def app_of(self, request: web.Request) -> App:
         """Find the app that the key of a request selects.
@@ -61,6 +72,16 @@ class Backend:
         if app is None:
             _refuse_key("Access token is invalid")
         return app
+
+    def user_of(self, app: App, name: str | None) -> EndUser:
+        """Find the end user of a request that need not tell one.
+
+        Raises:
+            RequestRefused: The name is too long.
+        """
+        if name and len(name) > _LONGEST_USER:
+            raise unknown_error()
+        return self.users.see(app.id, name or DEFAULT_USER)
 
 
 def require_workflow(app: App) -> None:

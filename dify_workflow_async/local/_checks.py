@@ -48,6 +48,7 @@ def _check(variable: Variable, value: Any) -> Any:
         case "number":
             return _check_number(name, value)
         case "checkbox":
+            _require(not isinstance(value, dict), f"Invalid input type for ['{name}']")
             return _check_checkbox(value)
         case "json_object":
             _require(isinstance(value, dict), f"{name} in input form must be a dict")

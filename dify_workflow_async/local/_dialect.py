@@ -14,7 +14,10 @@ import attrs
 
 
 _WORKER: Final = (1, 13)
+_REATTACH: Final = (1, 14)
+_GUARDED_FILES: Final = (1, 14)
 _PROBE: Final = (1, 15)
+_SPEECH_CODE: Final = (1, 16)
 
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?(?:[^\d].*)?")
 
@@ -95,6 +98,41 @@ class Dialect:
     def unknown_run_is_null(self) -> bool:
         """Whether the detail of an unknown run is 200 with nulls, not 404."""
         return not self.runs_in_worker
+
+    @property
+    def reattaches(self) -> bool:
+        """Whether forms are answered, and runs that go on followed, by this API."""
+        return self._number >= _REATTACH
+
+    @property
+    def stores_timestamp_early(self) -> bool:
+        """Whether ``sys.timestamp`` comes before ``sys.workflow_id`` in a record."""
+        return self.runs_in_worker
+
+    @property
+    def has_file_references(self) -> bool:
+        """Whether files have an opaque ``reference``, and no ``tenant_id``."""
+        return self._number >= _GUARDED_FILES
+
+    @property
+    def guards_files(self) -> bool:
+        """Whether a run may only use files that its own end user uploaded."""
+        return self._number >= _GUARDED_FILES
+
+    @property
+    def too_large_message(self) -> str:
+        """What is said of a file that is too large."""
+        return "" if self.runs_in_worker else "File size exceeded. {message}"
+
+    @property
+    def tells_end_users(self) -> bool:
+        """Whether ``/end-users`` exists."""
+        return self.runs_in_worker
+
+    @property
+    def names_speech_disabled(self) -> bool:
+        """Whether speech to text that is off has an error code of its own."""
+        return self._number >= _SPEECH_CODE
 
     @property
     def answers_probe(self) -> bool:

@@ -31,11 +31,13 @@ class _Ending:
         status: What became of it.
         error: Why.
         told: The status and the error of the last event, where they differ.
+        truncate_at: The length above which the last event cuts its outputs.
     """
 
     status: Status
     error: str | None = None
     told: tuple[str, str] | None = None
+    truncate_at: int | None = None
 
 
 async def play_run(
@@ -89,7 +91,8 @@ async def _play_steps(
 
 def _succeed(run: Run, player: Player) -> None:
     run.outputs = player.outputs
-    _finish(run, _Ending("partial-succeeded" if run.exceptions_count else "succeeded"))
+    status: Status = "partial-succeeded" if run.exceptions_count else "succeeded"
+    _finish(run, _Ending(status, truncate_at=player.truncate_at))
 
 
 def _stopped(dialect: Dialect, stop_status: StopStatus) -> _Ending:
@@ -103,7 +106,8 @@ def _finish(run: Run, ending: _Ending) -> None:
     """Close the books of a run, and tell its end."""
     _close(run, ending)
     status, error = ending.told or (ending.status, ending.error)
-    run.send(wire.workflow_finished(run, status, error), last=True)
+    end = wire.workflow_finished(run, status, error, ending.truncate_at)
+    run.send(end, last=True)
 
 
 def _close(run: Run, ending: _Ending) -> None:

@@ -5,13 +5,16 @@
     ValueError
      +-- ScenarioError    a scenario's description is wrong
      +-- RecordingError   a file is not a recording
+     +-- FormRefused      a form does not take an answer
     Exception
      +-- RequestRefused   a request is answered with an error
      +-- NodeFailed       a scripted node failed, and the run with it
      +-- ErrorSent        a script sent an ``error`` event, which ends its run
 
-Only the first two reach users of the package.
+Only the first three reach users of the package.
 """
+
+from collections.abc import Mapping
 
 
 class ScenarioError(ValueError):
@@ -36,6 +39,21 @@ class RecordingError(ValueError):
     """Raised when a file cannot be played because it is no recorded response."""
 
 
+class FormRefused(ValueError):
+    """Raised when a form does not take an answer.
+
+    Args:
+        status: The HTTP status of it.
+        code: The error's code.
+        message: The error's message.
+    """
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
 class RequestRefused(Exception):
     """Raised when a request is answered with an error.
 
@@ -43,13 +61,21 @@ class RequestRefused(Exception):
         status: The HTTP status.
         code: The error's code.
         message: The error's message.
+        headers: Headers that only this answer has.
     """
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(status, code, message)
         self.status = status
         self.code = code
         self.message = message
+        self.headers = dict(headers or {})
 
 
 class NodeFailed(Exception):

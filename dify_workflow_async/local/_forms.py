@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from ._errors import FormRefused
 from ._ids import new_id, unix_now
 from ._steps import Json
 
@@ -17,26 +18,49 @@ _FIELD = re.compile(r"\{\{#\$output\.([^#]+)#\}\}")
 
 @attrs.define(kw_only=True, eq=False)
 class Form:
-    """A form, answered once."""
+    """A form, answered once, until it expires.
+
+    Args:
+        node_id: The node that asks.
+        node_title: The title of the node.
+        content: What the person reads, with the placeholders filled.
+        template: The content as the workflow has it.
+        inputs: The inputs, as the API has them.
+        actions: The buttons, as the API has them.
+        default_values: Values that the form begins with, by input.
+        expires_in: Seconds until it expires.
+        id: The form's id.
+        token: What its address ends in.
+        action: The button that was pressed, empty before.
+        submitted: What was submitted, by input.
+        has_expired: Whether nobody answered in time.
+    """
 
     node_id: str
     node_title: str
     content: str
+    template: str
     inputs: list[Json]
     actions: list[Json]
     default_values: Json
-    expires_in: int
+    expires_in: float
     id: str = attrs.field(factory=new_id)
     token: str = attrs.field(factory=lambda: secrets.token_urlsafe(16))
     action: Json = attrs.field(factory=dict[str, Any], init=False)
     submitted: Json = attrs.field(factory=dict[str, Any], init=False)
+    has_expired: bool = attrs.field(default=False, init=False)
     _answered: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
     _created_at: int = attrs.field(factory=unix_now, init=False)
 
     @property
     def expiration_time(self) -> int:
         """When it expires, in unix seconds."""
-        return self._created_at + self.expires_in
+        return int(self._created_at + self.expires_in)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it still waits for an answer."""
+        return not self.has_expired and not self._answered.is_set()
 
     @property
     def rendered_content(self) -> str:
@@ -55,29 +79,56 @@ class Form:
 
     @property
     def outputs(self) -> dict[str, Any]:
-        """What was submitted, as the node gives it."""
+        """What was submitted, as the node gives it; of no answer an empty action."""
+        if not self.action:
+            return {"__action_id": ""}
         return dict(self.submitted) | {
             "__action_id": self.action["id"],
             "__rendered_content": self.rendered_content,
             "__action_value": self.action["title"],
         }
 
+    def check_open(self) -> None:
+        """Check that it still waits for an answer.
+
+        Raises:
+            FormRefused: It was answered before, or has expired.
+        """
+        if self._answered.is_set():
+            message = (
+                "This form has already been submitted by another user, "
+                f"form_id={self.id}"
+            )
+            raise FormRefused(412, "human_input_form_submitted", message)
+        if self.has_expired:
+            message = f"This form has expired, form_id={self.id}"
+            raise FormRefused(412, "human_input_form_expired", message)
+
     def answer(self, action_id: str, inputs: Json) -> None:
         """Answer the form, so that its run goes on.
 
         Raises:
-            ValueError: The form has no such action, or was answered before.
+            FormRefused: The form was answered before, has expired or has no such
+                action, or inputs are missing; the last two may be corrected.
         """
-        if self._answered.is_set():
-            message = f"This form has already been submitted, form_id={self.id}"
-            raise ValueError(message)
+        self.check_open()
         found = [action for action in self.actions if action.get("id") == action_id]
         if not found:
             message = f"Invalid action: {action_id}"
-            raise ValueError(message)
+            raise FormRefused(400, "invalid_form_data", message)
+        names = [str(one.get("output_variable_name")) for one in self.inputs]
+        missing = [name for name in names if name not in inputs]
+        if missing:
+            message = f"Missing required inputs: {', '.join(missing)}"
+            raise FormRefused(400, "invalid_form_data", message)
         self.action, self.submitted = found[0], dict(inputs)
         self._answered.set()
 
     async def wait(self) -> None:
-        """Wait until somebody answers."""
-        await self._answered.wait()
+        """Wait until somebody answers, or it expires."""
+        try:
+            async with asyncio.timeout(self.expires_in):
+                await self._answered.wait()
+        except TimeoutError:
+            # Both may come true in one turn of the loop; then the answer counts.
+            self.has_expired = not self._answered.is_set()

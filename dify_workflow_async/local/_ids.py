@@ -4,6 +4,8 @@ import hashlib
 import time
 import uuid
 
+from typing import Final
+
 
 def new_id() -> str:
     """Make a random id."""
@@ -12,8 +14,17 @@ def new_id() -> str:
 
 def end_user_id(app_id: str, user: str) -> str:
     """Tell the id of an end user, always the same for an app and a user."""
-    digest = hashlib.sha256(f"{app_id}\0{user}".encode("utf-8", "replace")).digest()
+    return derived_id(app_id, user)
+
+
+def derived_id(owner: str, name: str) -> str:
+    """Tell an id of something that is named, always the same for its owner."""
+    digest = hashlib.sha256(f"{owner}\0{name}".encode("utf-8", "replace")).digest()
     return str(uuid.UUID(bytes=digest[:16], version=4))
+
+
+# Of a path: what has another form has no route, and so gets the HTML page.
+ID_IN_PATH: Final = "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 
 
 def is_id(text: str) -> bool:

@@ -16,7 +16,38 @@ import attrs
 from ._errors import ScenarioError
 from ._json import is_list, is_mapping
 from ._scenario import Scenario, Variable
-from ._steps import STEP_KINDS, Json, Step
+from ._steps import (
+    AgentLog,
+    Disconnect,
+    ErrorEvent,
+    Iteration,
+    Json,
+    Loop,
+    Node,
+    Parallel,
+    Pause,
+    Ping,
+    Raw,
+    Sleep,
+    Speech,
+    Step,
+)
+
+
+STEP_KINDS: Mapping[str, type[Step]] = {
+    "node": Node,
+    "iteration": Iteration,
+    "loop": Loop,
+    "parallel": Parallel,
+    "pause": Pause,
+    "speech": Speech,
+    "ping": Ping,
+    "sleep": Sleep,
+    "error": ErrorEvent,
+    "agent_log": AgentLog,
+    "raw": Raw,
+    "disconnect": Disconnect,
+}
 
 
 def parse_yaml(source: str | Path) -> Any:

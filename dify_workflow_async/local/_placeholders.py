@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ._file_values import as_markdown
 from ._json import is_list, is_mapping
 
 
@@ -42,12 +43,16 @@ def fill(value: Any, variables: Mapping[str, Any]) -> Any:
 
 
 def fill_text(text: str, variables: Mapping[str, Any]) -> str:
-    """Fill the placeholders of a text; values that are no text appear as JSON."""
+    """Fill the placeholders of a text.
+
+    Files appear as Markdown, and other values that are no text as JSON.
+    """
 
     def replace(match: re.Match[str]) -> str:
         if match[1] not in variables:
             return match[0]
         value = variables[match[1]]
-        return value if isinstance(value, str) else json.dumps(value)
+        text = value if isinstance(value, str) else as_markdown(value)
+        return json.dumps(value) if text is None else text
 
     return _PLACEHOLDER.sub(replace, text)

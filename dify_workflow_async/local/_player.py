@@ -11,6 +11,7 @@ from . import _wire_nodes as nodes
 from ._containers import TOP, Variables, play_iteration, play_loop, remember
 from ._dialect import Dialect
 from ._errors import ErrorSent, NodeFailed
+from ._file_values import files_in
 from ._forms import Form
 from ._ids import new_id
 from ._placeholders import fill, fill_text
@@ -46,6 +47,7 @@ class Player:
         self._run = run
         self._dialect = dialect
         self.outputs: dict[str, Any] = {}
+        self.truncate_at: int | None = None
         self.speech_tail: list[str] | None = None
 
     async def play(
@@ -120,7 +122,8 @@ class Player:
             process_data=fill(node.process_data, variables),
             error=error and fill_text(error, variables),
             metadata=nodes.node_metadata(node, scope),
-            files=tuple(fill(list(node.files), variables)),
+            files=self._files(node, {} if failed else outputs, variables),
+            truncate_at=node.truncate_at,
         )
         self._count(node)
         self._run.send(nodes.node_finished(self._run, execution, result))
@@ -128,6 +131,7 @@ class Player:
             raise NodeFailed(result.error)
         if node.type == "end":
             self.outputs |= outputs
+            self.truncate_at = node.truncate_at
         remember(variables, node.id, outputs)
         return outputs
 
@@ -158,6 +162,14 @@ class Player:
         if node.type == "end":
             return inputs or outputs, outputs
         return inputs, outputs
+
+    def _files(
+        self, node: Node, outputs: Json, variables: Variables
+    ) -> tuple[Json, ...]:
+        """List the files of a node: those in its outputs, then those it names."""
+        named: list[Json] = fill(list(node.files), variables)
+        found = files_in(outputs)
+        return (*found, *(file for file in named if file not in found))
 
     async def _retry(self, node: Node, execution: Execution, inputs: Json) -> None:
         for index in range(1, node.retries + 1):
@@ -207,10 +219,10 @@ class Player:
         self.speech_tail = [*(self.speech_tail or ()), *step.tail]
 
     async def _play_pause(self, pause: Pause, variables: Variables) -> Json:
-        """Wait for a person; the node runs a second time when one has answered."""
+        """Wait for a person; the node runs a second time when the waiting is over."""
         self._begin(pause.id, "human-input", pause.title, TOP)
         form = _form_of(pause, variables)
-        self._run.form = form
+        self._run.forms.append(form)
         if self._dialect.announces_pause:
             self._run.send(wire.human_input_required(self._run, form))
             self._run.send(wire.workflow_paused(self._run, form))
@@ -220,7 +232,10 @@ class Player:
         started = wire.workflow_started(self._run, self._dialect, "resumption")
         self._run.send(started)
         execution = self._begin(pause.id, "human-input", pause.title, TOP)
-        self._run.send(wire.human_input_form_filled(self._run, form))
+        if form.has_expired:
+            self._run.send(wire.human_input_form_timeout(self._run, form))
+        else:
+            self._run.send(wire.human_input_form_filled(self._run, form))
         outputs = form.outputs
         result = Result(inputs=form.typed_inputs, outputs=outputs, status="succeeded")
         self._run.send(nodes.node_finished(self._run, execution, result))
@@ -233,6 +248,7 @@ def _form_of(pause: Pause, variables: Variables) -> Form:
         node_id=pause.id,
         node_title=pause.title,
         content=fill_text(pause.form_content, variables),
+        template=pause.form_content,
         inputs=list(pause.inputs),
         actions=list(pause.actions),
         default_values=fill(pause.default_values, variables),

@@ -143,6 +143,8 @@ def run_of(recording: Recording, *, app_key: str, app_id: str, body: Any) -> Run
         run.send(event)
         if event.get("event") == "workflow_finished":
             _finish(run, event["data"])
+        elif event.get("event") == "workflow_paused":
+            _pause(run, event["data"])
     run.end()
     return run
 
@@ -157,3 +159,10 @@ def _finish(run: Run, data: dict[str, Any]) -> None:
     run.total_tokens = data["total_tokens"]
     run.total_steps = data["total_steps"]
     run.exceptions_count = data["exceptions_count"]
+
+
+def _pause(run: Run, data: dict[str, Any]) -> None:
+    run.status = "paused"
+    run.created_at = data["created_at"]
+    run.total_tokens = data["total_tokens"]
+    run.total_steps = data["total_steps"]

@@ -7,11 +7,20 @@ from aiohttp import web
 from ._answers import compact_json, not_found_page
 from ._app import App
 from ._backend import Backend
-from ._scenario import Variable
+from ._end_users import end_user_answer
+from ._errors import RequestRefused
+from ._ids import ID_IN_PATH
+from ._parameters import parameters_of
+
+
+_FORBIDDEN = (
+    "You don't have the permission to access the requested resource. It is either "
+    "read-protected or not readable by the server."
+)
 
 
 class AppRoutes:
-    """Handlers of ``/parameters``, ``/info`` and ``/``.
+    """Handlers of ``/parameters``, ``/info``, ``/site``, ``/meta``, ``/end-users``, ``/``.
 
     Args:
         backend: The state of the server.
@@ -26,7 +35,16 @@ class AppRoutes:
             web.get("/v1/", self.probe, allow_head=False),
             web.get("/v1/parameters", self.parameters, allow_head=False),
             web.get("/v1/info", self.info, allow_head=False),
+            web.get("/v1/site", self.site, allow_head=False),
+            web.get("/v1/meta", self.meta, allow_head=False),
+            *self._end_user_routes(),
         ]
+
+    def _end_user_routes(self) -> list[web.RouteDef]:
+        if not self._backend.dialect.tells_end_users:
+            return []
+        path = f"/v1/end-users/{{user_id:{ID_IN_PATH}}}"
+        return [web.get(path, self.end_user, allow_head=False)]
 
     async def probe(self, request: web.Request) -> web.Response:
         """Tell the version of the server, without a key."""
@@ -45,7 +63,7 @@ class AppRoutes:
     async def parameters(self, request: web.Request) -> web.Response:
         """Tell the form of the inputs, and the limits."""
         app = self._backend.app_of(request)
-        return compact_json(_parameters(app) | dict(app.parameters))
+        return compact_json(parameters_of(app))
 
     async def info(self, request: web.Request) -> web.Response:
         """Tell the name and the mode of the app."""
@@ -60,55 +78,42 @@ class AppRoutes:
             }
         )
 
+    async def site(self, request: web.Request) -> web.Response:
+        """Tell how the app's web page looks."""
+        app = self._backend.app_of(request)
+        if app.site is None:
+            raise RequestRefused(403, "forbidden", _FORBIDDEN)
+        return compact_json(_site(app) | dict(app.site))
 
-def _parameters(app: App) -> dict[str, Any]:
-    methods = ["local_file", "remote_url"]
-    image = {"enabled": False, "number_limits": 3, "transfer_methods": methods}
+    async def meta(self, request: web.Request) -> web.Response:
+        """Tell the icons of the app's tools."""
+        app = self._backend.app_of(request)
+        return compact_json({"tool_icons": dict(app.tool_icons)})
+
+    async def end_user(self, request: web.Request) -> web.Response:
+        """Tell about an end user of the app."""
+        app = self._backend.app_of(request)
+        user_id = request.match_info["user_id"].lower()
+        user = self._backend.users.find(user_id, app.id)
+        if user is None:
+            raise RequestRefused(404, "end_user_not_found", "End user not found.")
+        return compact_json(end_user_answer(user, self._backend.tenant_id))
+
+
+def _site(app: App) -> dict[str, Any]:
     return {
-        "opening_statement": "",
-        "suggested_questions": [],
-        "suggested_questions_after_answer": {"enabled": False},
-        "speech_to_text": {"enabled": False},
-        "text_to_speech": {"enabled": False, "language": "", "voice": ""},
-        "retriever_resource": {"enabled": True},
-        "annotation_reply": {"enabled": False},
-        "more_like_this": {"enabled": False},
-        "user_input_form": [_control(variable) for variable in app.variables or ()],
-        "sensitive_word_avoidance": {"enabled": False},
-        "file_upload": {
-            "allowed_file_extensions": [],
-            "allowed_file_types": ["image"],
-            "allowed_file_upload_methods": methods,
-            "enabled": False,
-            "image": image,
-            "number_limits": 3,
-        },
-        "system_parameters": {
-            "image_file_size_limit": 10,
-            "video_file_size_limit": 100,
-            "audio_file_size_limit": 50,
-            "file_size_limit": 15,
-            "workflow_file_upload_limit": 10,
-        },
+        "title": app.name,
+        "chat_color_theme": None,
+        "chat_color_theme_inverted": False,
+        "icon_type": "emoji",
+        "icon": "\N{ROBOT FACE}",
+        "icon_background": "#FFEAD5",
+        "description": None,
+        "copyright": None,
+        "privacy_policy": None,
+        "custom_disclaimer": "",
+        "default_language": "en-US",
+        "show_workflow_steps": True,
+        "use_icon_as_answer_icon": False,
+        "icon_url": None,
     }
-
-
-def _control(variable: Variable) -> dict[str, Any]:
-    """Describe a variable: one key, its type, with what the Start node stores."""
-    control: dict[str, Any] = {}
-    if variable.type in ("file", "file-list"):
-        control["allowed_file_extensions"] = list(variable.allowed_file_extensions)
-        control["allowed_file_types"] = list(variable.allowed_file_types)
-        methods = variable.allowed_file_upload_methods
-        control["allowed_file_upload_methods"] = list(methods)
-    if variable.default is not None:
-        control["default"] = variable.default
-    control |= {
-        "label": variable.label,
-        "max_length": variable.max_length,
-        "options": list(variable.options),
-        "required": variable.required,
-        "type": variable.type,
-        "variable": variable.variable,
-    }
-    return {variable.type: control}

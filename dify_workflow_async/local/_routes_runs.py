@@ -15,11 +15,18 @@ from ._backend import (
     unknown_error,
 )
 from ._checks import check_inputs
+from ._end_users import EndUser
 from ._engine import play_run
 from ._errors import RequestRefused
+from ._file_values import files_in
 from ._ids import is_id
+from ._json import is_list, is_object
+from ._limits import admit
+from ._parameters import file_upload_of
+from ._references import References
 from ._runs import Run
 from ._scenario import Scenario
+from ._steps import Json
 from ._streams import stream_refusal, stream_run
 
 
@@ -74,7 +81,7 @@ class RunRoutes:
     async def stop(self, request: web.Request) -> web.Response:
         """Stop a run, whoever started it; an unknown one is no error."""
         app = self._backend.app_of(request)
-        read_user(await read_object(request))
+        self._backend.user_of(app, read_user(await read_object(request)))
         require_workflow(app)
         self._backend.runs.stop(request.match_info["task_id"])
         return compact_json({"result": "success"})
@@ -84,24 +91,40 @@ class RunRoutes:
     ) -> web.StreamResponse:
         body = await read_object(request)
         user = read_user(body)
+        end_user = self._backend.user_of(app, user)
         require_workflow(app)
         streaming = _wants_stream(body)
+        files = _files(body)
+        admit(app, self._backend)
         _check_version(app, workflow_id)
         dialect = self._backend.dialect
         try:
+            references = self._references(end_user)
+            files = references.attached(files, file_upload_of(app))
             inputs = check_inputs(app.variables, body["inputs"])
+            inputs = references.in_inputs(app.variables, inputs)
         except (ValueError, TypeError) as exc:
             if streaming and dialect.checks_inputs_in_stream:
                 event = wire.error(str(exc), None, 500, None)
                 return await stream_refusal(request, event, self._backend)
             raise _refused_inputs(exc) from exc
-        run = self._start(app, user, inputs)
+        run = self._start(app, user, inputs, files)
         if streaming:
             return await stream_run(request, run, self._backend)
         await run.settled(pause_counts=dialect.announces_pause)
         return spaced_json(wire.blocking_answer(run))
 
-    def _start(self, app: App, user: str, inputs: dict[str, Any]) -> Run:
+    def _references(self, end_user: EndUser) -> References:
+        return References(
+            files=self._backend.files,
+            user_id=end_user.id,
+            tenant_id=self._backend.tenant_id,
+            dialect=self._backend.dialect,
+        )
+
+    def _start(
+        self, app: App, user: str, inputs: dict[str, Any], files: list[Json]
+    ) -> Run:
         scenario = app.behaviour
         if not isinstance(scenario, Scenario):  # nothing recorded fits
             raise RequestRefused(400, "invalid_param", "Workflow not published")
@@ -111,7 +134,11 @@ class RunRoutes:
             app_id=app.id,
             user=user,
             inputs=inputs,
+            files=files,
+            link=self._backend.files.link if files_in([inputs, files]) else None,
         )
+        if app.quota is not None:
+            app.quota -= 1
         work = play_run(run, scenario, self._backend.dialect, app.stop_status)
         self._backend.runs.start(run, work)
         return run
@@ -132,6 +159,23 @@ def _wants_stream(body: dict[str, Any]) -> bool:
         problem = "Input should be 'blocking' or 'streaming'"
         raise _schema_error(problem, "response_mode")
     return mode == "streaming"
+
+
+def _files(body: dict[str, Any]) -> list[Json]:
+    """Read the files that a run comes with.
+
+    Raises:
+        RequestRefused: They are no list of objects.
+    """
+    files: Any = body.get("files") or []
+    if not is_list(files):
+        problem = "Input should be a valid list"
+        raise _schema_error(problem, "files")
+    for index, file in enumerate(files):
+        if not is_object(file):
+            problem = "Input should be a valid dictionary"
+            raise _schema_error(problem, f"files.{index}")
+    return files
 
 
 def _schema_error(problem: str, field: str) -> RequestRefused:

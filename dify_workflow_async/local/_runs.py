@@ -9,7 +9,7 @@ of events of a run and the number of runs that are kept.
 import asyncio
 import time
 
-from collections.abc import AsyncGenerator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from decimal import Decimal
 from typing import Any, Final, Literal, TypeAlias
 
@@ -17,14 +17,12 @@ import attrs
 
 from ._forms import Form
 from ._ids import new_id, unix_now
+from ._steps import Json
 
 
 # What a real server allows is 500 steps a run; with some hundred pieces of text
 # each this is far above any honest scenario, and some 100 MB of events.
 MAX_EVENTS_PER_RUN: Final = 100_000
-
-# Finished runs that can still be read; older ones are forgotten.
-MAX_KEPT_RUNS: Final = 1_000
 
 Event: TypeAlias = dict[str, Any]
 Signal: TypeAlias = Literal["ping", "disconnect"]
@@ -49,6 +47,8 @@ class Run:
         app_id: The id of the app.
         user: The end user, as text.
         inputs: The inputs after they were checked, without ``sys.*``.
+        files: The files that came with it, beside the inputs.
+        link: Makes a link to an upload, if it has any; each event has new ones.
         status: How it stands. A stopped run is ``stopped`` here also where the
             stream or the run detail of that version says something else.
         outputs: The outputs, empty while there are none.
@@ -60,6 +60,7 @@ class Run:
         total_price: Their price.
         total_steps: Nodes that began, each attempt of a retried node counted.
         exceptions_count: Nodes that failed, each attempt counted.
+        forms: The forms that it waited for, in order.
         form: The form that it waits for, or waited for last. Its ``answer`` lets
             the run go on.
         events: The objects that it sent so far, in order, without pings.
@@ -70,6 +71,8 @@ class Run:
     app_id: str
     user: str
     inputs: dict[str, Any]
+    files: list[Json] = attrs.field(factory=list[Json])
+    link: Callable[[str], str] | None = attrs.field(default=None, repr=False)
     id: str = attrs.field(factory=new_id)
     task_id: str = attrs.field(factory=new_id)
 
@@ -84,7 +87,7 @@ class Run:
     total_price: Decimal = Decimal("0.0")
     total_steps: int = 0
     exceptions_count: int = 0
-    form: Form | None = attrs.field(default=None, repr=False)
+    forms: list[Form] = attrs.field(factory=list[Form], repr=False)
 
     _sent: list[Event | Signal] = attrs.field(
         factory=list["Event | Signal"], init=False, repr=False
@@ -98,9 +101,19 @@ class Run:
     started: float = attrs.field(factory=time.perf_counter, init=False, repr=False)
 
     @property
+    def form(self) -> Form | None:
+        """The form that it waits for, or waited for last."""
+        return self.forms[-1] if self.forms else None
+
+    @property
     def events(self) -> list[Event]:
         """The objects that were sent so far."""
         return [item for item in self._sent if not isinstance(item, str)]
+
+    @property
+    def position(self) -> int:
+        """How much it has sent so far, events and signals."""
+        return len(self._sent)
 
     @property
     def is_over(self) -> bool:
@@ -116,7 +129,7 @@ class Run:
     def system_variables(self) -> dict[str, Any]:
         """The ``sys.*`` inputs that the server adds."""
         return {
-            "sys.files": [],
+            "sys.files": self.files,
             "sys.user_id": self.user,
             "sys.app_id": self.app_id,
             "sys.workflow_id": self.workflow_id,
@@ -186,6 +199,48 @@ class Run:
             except TimeoutError:
                 yield "ping"
 
+    async def join(
+        self,
+        position: int,
+        *,
+        silence: float | None,
+        pings_in_pause: bool,
+        idle_limit: float,
+    ) -> AsyncGenerator[Event | Signal]:
+        """Read what will be sent from a position on, until nothing comes any more.
+
+        Unlike ``follow`` this does not end with the run, because a server that
+        only relays does not know of that end.
+
+        Args:
+            position: How much is skipped.
+            silence: Seconds without anything after which a ``ping`` is read, while
+                the run goes on; ``None`` never pings.
+            pings_in_pause: Whether pings are read while it waits for a person too.
+            idle_limit: Seconds without anything, also without pings of a run that
+                goes on, after which the reading ends.
+        """
+        clock = asyncio.get_running_loop().time
+        heard = clock()
+        while True:
+            while position < len(self._sent):
+                yield self._sent[position]
+                position += 1
+                heard = clock()
+            lives = self.status == "running" and not self._ended
+            rest = heard + idle_limit - clock()
+            pings = lives or pings_in_pause
+            limit = rest if silence is None or not pings else min(rest, silence)
+            try:
+                async with asyncio.timeout(limit):
+                    await self._news.wait()
+            except TimeoutError:
+                if limit == rest:
+                    return
+                yield "ping"
+                if lives:  # the worker sent it, through the same channel as events
+                    heard = clock()
+
     async def settled(self, *, pause_counts: bool) -> None:
         """Wait until the run is over or, if that counts, paused."""
         while not self._ended and not (pause_counts and self.status == "paused"):
@@ -195,48 +250,3 @@ class Run:
         # Readers hold the old flag; the next news come with a new one.
         news, self._news = self._news, asyncio.Event()
         news.set()
-
-
-class RunStore:
-    """All runs of a server, and the owner of their tasks."""
-
-    def __init__(self) -> None:
-        self._runs: dict[str, Run] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def __iter__(self) -> Iterator[Run]:
-        return iter(self._runs.values())
-
-    def add(self, run: Run) -> None:
-        """Remember a run, and forget the oldest that are over if there are many."""
-        self._runs[run.id] = run
-        surplus = len(self._runs) - MAX_KEPT_RUNS
-        if surplus > 0:
-            over = [old.id for old in self if old.is_over]
-            for run_id in over[:surplus]:
-                del self._runs[run_id]
-
-    def start(self, run: Run, work: Coroutine[Any, Any, None]) -> None:
-        """Remember a run and begin its work in a task of its own."""
-        self.add(run)
-        task = run.begin(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def find(self, run_id: str, app_key: str) -> Run | None:
-        """Find a run of an app."""
-        run = self._runs.get(run_id)
-        return run if run is not None and run.app_key == app_key else None
-
-    def stop(self, task_id: str) -> None:
-        """Stop the run of a task, if there is one, whoever asks."""
-        for run in self:
-            if run.task_id == task_id:
-                run.stop()
-
-    async def cancel(self) -> None:
-        """Cancel every run under way, and wait until they are gone."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -45,9 +45,10 @@ class Variable:
         max_length: Characters of a text, or files of a file list.
         options: The choices of a ``select``.
         default: The value of an input that is not given.
-        allowed_file_types: What the form tells of files; not enforced.
-        allowed_file_extensions: The same of extensions, with the dot.
-        allowed_file_upload_methods: The same of transfer methods.
+        allowed_file_types: The types of files that are taken.
+        allowed_file_extensions: The extensions that the type ``custom`` may have,
+            with the dot.
+        allowed_file_upload_methods: How files other than images may come.
     """
 
     variable: str

@@ -12,6 +12,7 @@ from ._application import ReceivedRequest, make_application
 from ._backend import Backend
 from ._dialect import Dialect
 from ._runs import Run
+from ._uploads import FileStore, UploadedFile
 
 
 # Enough for any test to look back on; older requests are forgotten.
@@ -21,7 +22,9 @@ MAX_KEPT_REQUESTS: Final = 1_000
 # are about to be cancelled; 0 would mean without limit.
 _SHUTDOWN_TIMEOUT: Final = 0.01
 
-_ERROR_SILENCE: Final = 300.0
+# How long a real server listens to a worker that says nothing.
+_IDLE_LIMIT: Final = 300.0
+_ACCESS_TIMEOUT: Final = 300.0
 
 
 class LocalServer:
@@ -36,12 +39,18 @@ class LocalServer:
             is known; in between the nearest of 1.12.1 and 1.14.2 was looked at.
         host: The address to listen on.
         port: The port; 0 takes a free one.
+        files_url: What links to files begin with; ``None`` takes the address of this
+            server. An empty text makes them relative, as they are where the operator
+            has not set ``FILES_URL``.
         ping_interval: Seconds of silence in a stream before a ping; ``None`` never
             pings.
         close_delay: Seconds from the last event to the end of a stream; ``None``
             takes those of the version, 1 s from 1.13 on and none before.
         error_silence: Seconds that a stream stays open and silent after an
             ``error`` event, from 1.13 on.
+        idle_limit: Seconds of silence, also without pings, after which a stream of
+            ``/workflow/{workflow_run_id}/events`` ends that no event has closed.
+        access_timeout: Seconds that a link to a file is good for.
 
     Attributes:
         requests: What came in, the oldest first; only the last thousand.
@@ -66,10 +75,13 @@ class LocalServer:
         # Network
         host: str = "127.0.0.1",
         port: int = 0,
+        files_url: str | None = None,
         # Times
         ping_interval: float | None = 10.0,
         close_delay: float | None = None,
-        error_silence: float = _ERROR_SILENCE,
+        error_silence: float = _IDLE_LIMIT,
+        idle_limit: float = _IDLE_LIMIT,
+        access_timeout: float = _ACCESS_TIMEOUT,
     ) -> None:
         dialect = Dialect(version)
         delay = dialect.close_delay if close_delay is None else close_delay
@@ -78,7 +90,10 @@ class LocalServer:
             ping_interval=ping_interval,
             close_delay=delay,
             error_silence=error_silence,
+            idle_limit=idle_limit,
+            files=FileStore(access_timeout),
         )
+        self._files_url = files_url
         self._host = host
         self._port = port
         self._runner: web.AppRunner | None = None
@@ -111,6 +126,11 @@ class LocalServer:
     def runs(self) -> list[Run]:
         """The runs that it remembers, the oldest first."""
         return list(self._backend.runs)
+
+    @property
+    def files(self) -> list[UploadedFile]:
+        """The files that were uploaded, the oldest first; gone when it closes."""
+        return list(self._backend.files)
 
     def add(self, app: App) -> App:
         """Add an app, also while the server runs, and return it.
@@ -148,13 +168,20 @@ class LocalServer:
             raise
         self._runner = runner
         self._port = runner.addresses[0][1]
+        own_url = self.base_url.removesuffix("/v1")
+        url = own_url if self._files_url is None else self._files_url
+        self._backend.files.base_url = url
 
     async def aclose(self) -> None:
-        """Close all connections and cancel all runs; may be called repeatedly."""
+        """Close all connections, cancel all runs and remove all uploaded files.
+
+        May be called repeatedly.
+        """
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
         await self._backend.runs.cancel()
+        await self._backend.files.close()
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -4,13 +4,12 @@ Seconds are seconds, texts may contain ``{placeholders}``, and every step but
 ``Parallel`` is finished before the next one begins.
 """
 
-import base64
-
 from collections.abc import Iterable, Mapping
-from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, TypeAlias
 
 import attrs
+
+from ._fields import check_price, encode_audio
 
 
 Json: TypeAlias = Mapping[str, Any]
@@ -34,23 +33,6 @@ def _steps(value: "Iterable[Step]") -> "tuple[Step, ...]":
 
 def _branches(value: "Iterable[Iterable[Step]]") -> "tuple[tuple[Step, ...], ...]":
     return tuple(tuple(branch) for branch in value)
-
-
-def _audio(value: Iterable[bytes | str]) -> tuple[str, ...]:
-    return tuple(
-        piece if isinstance(piece, str) else base64.b64encode(piece).decode("ascii")
-        for piece in value
-    )
-
-
-def _check_price(node: object, field: object, value: str) -> None:
-    """Refuse a price that is no decimal number."""
-    del node, field
-    try:
-        Decimal(value)
-    except InvalidOperation:
-        message = f"price must be a decimal number, not {value!r}"
-        raise ValueError(message) from None
 
 
 @attrs.frozen(kw_only=True)
@@ -78,6 +60,9 @@ class Node:
         retries: How many attempts fail before the last, each a ``node_retry``.
         retry_delay: Seconds that each failed attempt takes.
         files: File objects that the node gives.
+        truncate_at: The length above which the events show only the beginning of a
+            text or a list, and say so, as 1.9 did; of an ``end`` node also
+            ``workflow_finished``. The outputs themselves stay whole.
     """
 
     type: str
@@ -93,6 +78,7 @@ class Node:
     outputs: Json = attrs.field(factory=_nothing)
     process_data: Json = attrs.field(factory=_nothing)
     files: tuple[Json, ...] = attrs.field(default=(), converter=_objects)
+    truncate_at: int | None = None
 
     # Text and time
     text: tuple[str, ...] = attrs.field(default=(), converter=_texts)
@@ -102,7 +88,7 @@ class Node:
 
     # Cost
     tokens: int = 0
-    price: str = attrs.field(default="0", validator=_check_price)
+    price: str = attrs.field(default="0", validator=check_price)
     currency: str = "USD"
 
     # Failure
@@ -172,10 +158,12 @@ class Parallel:
 
 @attrs.frozen(kw_only=True)
 class Pause:
-    """A human-input node: the run waits until its form is answered.
+    """A human-input node: the run waits until its form is answered or expires.
 
     Servers of 1.13 and newer send ``human_input_required`` and
     ``workflow_paused`` and end the stream; older ones say nothing and ping on.
+    After either the steps that follow are played. Of a form that has expired the
+    node's outputs are an empty ``__action_id`` and nothing else.
 
     Args:
         form_content: What the person reads, in Markdown.
@@ -184,7 +172,7 @@ class Pause:
         inputs: The form's inputs, as the API has them.
         actions: The form's buttons, each with ``id``, ``title``, ``button_style``.
         default_values: Values that the form begins with, by input.
-        expires_in: Seconds until the form expires; only told, never enforced.
+        expires_in: Seconds until the form expires.
     """
 
     form_content: str = ""
@@ -196,7 +184,7 @@ class Pause:
         converter=_objects,
     )
     default_values: Json = attrs.field(factory=_nothing)
-    expires_in: int = 3600
+    expires_in: float = 3600.0
 
 
 @attrs.frozen(kw_only=True)
@@ -212,8 +200,8 @@ class Speech:
         chunk_delay: Seconds before each piece.
     """
 
-    audio: tuple[str, ...] = attrs.field(default=(), converter=_audio)
-    tail: tuple[str, ...] = attrs.field(default=(), converter=_audio)
+    audio: tuple[str, ...] = attrs.field(default=(), converter=encode_audio)
+    tail: tuple[str, ...] = attrs.field(default=(), converter=encode_audio)
     chunk_delay: float = 0.0
 
 
@@ -304,18 +292,3 @@ Step: TypeAlias = (
     | Raw
     | Disconnect
 )
-
-STEP_KINDS: Mapping[str, type[Step]] = {
-    "node": Node,
-    "iteration": Iteration,
-    "loop": Loop,
-    "parallel": Parallel,
-    "pause": Pause,
-    "speech": Speech,
-    "ping": Ping,
-    "sleep": Sleep,
-    "error": ErrorEvent,
-    "agent_log": AgentLog,
-    "raw": Raw,
-    "disconnect": Disconnect,
-}

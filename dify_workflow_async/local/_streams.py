@@ -10,6 +10,8 @@ import json
 
 from typing import Final
 
+import attrs
+
 from aiohttp import web
 
 from ._backend import Backend
@@ -21,6 +23,29 @@ PING: Final = b"event: ping\n\n"
 _encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 _HEADERS: Final = {"Content-Type": "text/event-stream; charset=utf-8"}
+
+# Only streams that are joined have them.
+_JOINED_HEADERS: Final = _HEADERS | {
+    "Cache-Control": "no-cache",
+    "Connection": "keep-alive",
+}
+
+
+@attrs.frozen(kw_only=True)
+class Joining:
+    """How a reader joins a run that goes on or waits.
+
+    Args:
+        first: What it is told first.
+        position: Where it begins to listen.
+        closing: The names of the events that end its stream.
+        pings_in_pause: Whether it gets pings while the run waits.
+    """
+
+    first: list[Event]
+    position: int
+    closing: frozenset[str]
+    pings_in_pause: bool
 
 
 def frame(event: Event) -> bytes:
@@ -48,6 +73,59 @@ async def stream_refusal(
         await response.write(frame(event))
         await _linger("error", backend)
     return response
+
+
+async def stream_finished(request: web.Request, event: Event) -> web.StreamResponse:
+    """Answer with what a run came to: one event, written as no other is."""
+    response = web.StreamResponse(headers=_JOINED_HEADERS)
+    with contextlib.suppress(ConnectionError):
+        await response.prepare(request)
+        await response.write(f"data: {json.dumps(event)}\n\n".encode("ascii"))
+    return response
+
+
+async def stream_later(
+    request: web.Request, run: Run, joining: Joining, backend: Backend
+) -> web.StreamResponse:
+    """Answer with what a run sends from now on, until an event closes the stream."""
+    response = web.StreamResponse(headers=_JOINED_HEADERS)
+    with contextlib.suppress(ConnectionError):
+        await response.prepare(request)
+        await response.write(PING)
+        for event in joining.first:
+            await response.write(frame(event))
+            if event["event"] in joining.closing:
+                await asyncio.sleep(backend.close_delay)
+                return response
+        await _send_later(response, request, run, joining, backend)
+    return response
+
+
+async def _send_later(
+    response: web.StreamResponse,
+    request: web.Request,
+    run: Run,
+    joining: Joining,
+    backend: Backend,
+) -> None:
+    joined = run.join(
+        joining.position,
+        silence=backend.ping_interval,
+        pings_in_pause=joining.pings_in_pause,
+        idle_limit=backend.idle_limit,
+    )
+    async with contextlib.aclosing(joined) as items:
+        async for item in items:
+            if item == "disconnect":
+                drop(request)
+                return
+            if item == "ping":
+                await response.write(PING)
+                continue
+            await response.write(frame(item))
+            if item.get("event") in joining.closing:
+                await asyncio.sleep(backend.close_delay)
+                return
 
 
 def drop(request: web.Request) -> None:

@@ -9,11 +9,12 @@ import json
 from typing import Any, Final
 
 from ._dialect import Dialect
+from ._file_values import files_in, with_fresh_links
 from ._forms import Form
 from ._ids import end_user_id, seconds_since, unix_now
-from ._json import is_list, is_object
 from ._runs import Event, Run
 from ._steps import AgentLog, Json
+from ._truncation import truncate
 
 
 _DETAIL_FIELDS: Final = (
@@ -37,7 +38,7 @@ def event(run: Run, name: str, data: Json) -> Event:
         "event": name,
         "workflow_run_id": run.id,
         "task_id": run.task_id,
-        "data": data,
+        "data": data if run.link is None else with_fresh_links(data, run.link),
     }
 
 
@@ -54,39 +55,34 @@ def workflow_started(run: Run, dialect: Dialect, reason: str = "initial") -> Eve
     return event(run, "workflow_started", data)
 
 
-def workflow_finished(run: Run, status: str, error: str | None) -> Event:
+def workflow_finished(
+    run: Run, status: str, error: str | None, truncate_at: int | None = None
+) -> Event:
     """Tell how a run ended; the status may be another than the run's own."""
-    return event(
-        run,
-        "workflow_finished",
-        {
-            "id": run.id,
-            "workflow_id": run.workflow_id,
-            "status": status,
-            "outputs": run.outputs,
-            "error": error,
-            "elapsed_time": run.elapsed_time,
-            "total_tokens": run.total_tokens,
-            "total_steps": run.total_steps,
-            "created_by": {"id": end_user_id(run.app_id, run.user), "user": run.user},
-            "created_at": run.created_at,
-            "finished_at": run.finished_at,
-            "exceptions_count": run.exceptions_count,
-            "files": files_in(run.outputs),
-        },
-    )
+    data = finished_data(run, status, error)
+    data["outputs"], cut = truncate(run.outputs, truncate_at)
+    if cut:  # the key is only there with it
+        data["outputs_truncated"] = True
+    return event(run, "workflow_finished", data)
 
 
-def files_in(value: Any) -> list[Any]:
-    """Find the file objects in outputs."""
-    items: list[Any] = []
-    if is_list(value):
-        items = value
-    elif is_object(value):
-        if value.get("dify_model_identity") == "__dify__file__":
-            return [value]
-        items = list(value.values())
-    return [file for item in items for file in files_in(item)]
+def finished_data(run: Run, status: str, error: str | None) -> dict[str, Any]:
+    """Tell what a run came to, with its outputs whole."""
+    return {
+        "id": run.id,
+        "workflow_id": run.workflow_id,
+        "status": status,
+        "outputs": run.outputs,
+        "error": error,
+        "elapsed_time": run.elapsed_time,
+        "total_tokens": run.total_tokens,
+        "total_steps": run.total_steps,
+        "created_by": {"id": end_user_id(run.app_id, run.user), "user": run.user},
+        "created_at": run.created_at,
+        "finished_at": run.finished_at,
+        "exceptions_count": run.exceptions_count,
+        "files": files_in(run.outputs),
+    }
 
 
 def text_chunk(run: Run, text: str, selector: tuple[str, str]) -> Event:
@@ -145,7 +141,12 @@ def error(message: str, code: str | None, status: int, run: Run | None) -> Event
 
 def human_input_required(run: Run, form: Form) -> Event:
     """Tell that a person must fill in a form."""
-    data = {
+    return event(run, "human_input_required", form_data(form))
+
+
+def form_data(form: Form) -> dict[str, Any]:
+    """Describe a form."""
+    return {
         "form_id": form.id,
         "node_id": form.node_id,
         "node_title": form.node_title,
@@ -157,7 +158,6 @@ def human_input_required(run: Run, form: Form) -> Event:
         "resolved_default_values": form.default_values,
         "expiration_time": form.expiration_time,
     }
-    return event(run, "human_input_required", data)
 
 
 def pause_reason(form: Form) -> dict[str, Any]:
@@ -178,18 +178,32 @@ def pause_reason(form: Form) -> dict[str, Any]:
 
 def workflow_paused(run: Run, form: Form) -> Event:
     """Tell that a run waits for a person."""
-    data: dict[str, Any] = {
+    return event(run, "workflow_paused", pause_data(run, [form]))
+
+
+def pause_data(run: Run, forms: list[Form]) -> dict[str, Any]:
+    """Tell what a run waits for."""
+    return {
         "workflow_run_id": run.id,
-        "paused_nodes": [form.node_id],
+        "paused_nodes": [form.node_id for form in forms],
         "outputs": {},
-        "reasons": [pause_reason(form)],
+        "reasons": [pause_reason(form) for form in forms],
         "status": "paused",
         "created_at": run.created_at,
         "elapsed_time": seconds_since(run.started),
         "total_tokens": run.total_tokens,
         "total_steps": run.total_steps,
     }
-    return event(run, "workflow_paused", data)
+
+
+def human_input_form_timeout(run: Run, form: Form) -> Event:
+    """Tell that no person answered in time."""
+    data = {
+        "node_id": form.node_id,
+        "node_title": form.node_title,
+        "expiration_time": form.expiration_time,
+    }
+    return event(run, "human_input_form_timeout", data)
 
 
 def human_input_form_filled(run: Run, form: Form) -> Event:
@@ -229,17 +243,15 @@ def run_detail(run: Run | None, dialect: Dialect) -> dict[str, Any]:
     """Tell how a run stands; of an unknown one every field is null."""
     if run is None:
         return dict.fromkeys(_DETAIL_FIELDS)
-    lost = run.status == "stopped" and dialect.forgets_stopped_runs
-    running = lost or run.status == "running"
+    running = is_recorded_running(run, dialect)
     outputs: Any = {} if running else run.outputs
     if dialect.outputs_as_text:
         outputs = None if run.status == "paused" else json.dumps(outputs)
-    inputs = run.inputs | run.system_variables | {"sys.timestamp": run.created_at}
     values = (
         run.id,
         run.workflow_id,
         "running" if running else run.status,
-        json.dumps(inputs),
+        json.dumps(recorded_inputs(run, dialect)),
         outputs,
         None if running else run.error,
         0 if running else run.total_steps,
@@ -249,3 +261,21 @@ def run_detail(run: Run | None, dialect: Dialect) -> dict[str, Any]:
         0.0 if running else run.elapsed_time,
     )
     return dict(zip(_DETAIL_FIELDS, values, strict=True))
+
+
+def is_recorded_running(run: Run, dialect: Dialect) -> bool:
+    """Tell whether the records have a run as running, as some have stopped ones."""
+    lost = run.status == "stopped" and dialect.forgets_stopped_runs
+    return lost or run.status == "running"
+
+
+def recorded_inputs(run: Run, dialect: Dialect) -> dict[str, Any]:
+    """Tell the inputs of a run as the records have them."""
+    variables = run.system_variables
+    timestamp = {"sys.timestamp": run.created_at}
+    if not dialect.stores_timestamp_early:
+        return run.inputs | variables | timestamp
+    names = ("sys.files", "sys.user_id", "sys.app_id")
+    return (
+        run.inputs | {name: variables[name] for name in names} | timestamp | variables
+    )

@@ -10,6 +10,7 @@ import attrs
 from ._ids import new_id, seconds_since, unix_now
 from ._runs import Event, Run
 from ._steps import Iteration, Json, Loop, Node
+from ._truncation import truncate
 from ._wire_format import event
 
 
@@ -74,6 +75,7 @@ class Result:
     error: str | None = None
     metadata: Json = attrs.field(factory=dict[str, Any])
     files: tuple[Json, ...] = ()
+    truncate_at: int | None = None
 
 
 def node_started(run: Run, execution: Execution) -> Event:
@@ -113,13 +115,16 @@ def _node_head(execution: Execution) -> dict[str, Any]:
 
 
 def _node_result(execution: Execution, result: Result) -> dict[str, Any]:
+    inputs, inputs_cut = truncate(result.inputs, result.truncate_at)
+    process_data, process_data_cut = truncate(result.process_data, result.truncate_at)
+    outputs, outputs_cut = truncate(result.outputs, result.truncate_at)
     return _node_head(execution) | {
-        "inputs": result.inputs,
-        "inputs_truncated": False,
-        "process_data": result.process_data,
-        "process_data_truncated": False,
-        "outputs": result.outputs,
-        "outputs_truncated": False,
+        "inputs": inputs,
+        "inputs_truncated": inputs_cut,
+        "process_data": process_data,
+        "process_data_truncated": process_data_cut,
+        "outputs": outputs,
+        "outputs_truncated": outputs_cut,
         "status": result.status,
         "error": result.error,
         "elapsed_time": seconds_since(execution.started),

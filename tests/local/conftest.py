@@ -17,10 +17,13 @@ from dify_workflow_async.local import (
     Node,
     Parallel,
     Pause,
+    Run,
     Scenario,
     Sleep,
     Variable,
 )
+
+from ._shapes import Recorded
 
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
@@ -68,6 +71,17 @@ def stream(post_run) -> Stream:
 
 
 @pytest.fixture
+def begin(post_run):
+    """Give a function that begins a run and waits until it is over or paused."""
+
+    async def run(server: LocalServer, app: App) -> Run:
+        async with post_run(server, app, response_mode="blocking"):
+            return server.runs[-1]
+
+    return run
+
+
+@pytest.fixture
 def get(http: aiohttp.ClientSession):
     """Give a function that reads a path with the key of an app."""
 
@@ -77,6 +91,33 @@ def get(http: aiohttp.ClientSession):
             return await response.json()
 
     return read
+
+
+@pytest.fixture
+def ask(http: aiohttp.ClientSession):
+    """Give a function that asks with the key of an app: status and JSON."""
+
+    async def send(
+        server: LocalServer, app: App, method: str, path: str, **options: Any
+    ) -> tuple[int, Any]:
+        headers = {"Authorization": f"Bearer {app.key}"}
+        url = f"{server.base_url}{path}"
+        async with http.request(method, url, headers=headers, **options) as response:
+            return response.status, await response.json()
+
+    return send
+
+
+@pytest.fixture
+def join(http: aiohttp.ClientSession):
+    """Give a function that joins the stream of a run, and returns it open."""
+
+    def get(server: LocalServer, app: App, run: Run, **query: str):
+        headers = {"Authorization": f"Bearer {app.key}"}
+        url = f"{server.base_url}/workflow/{run.id}/events"
+        return http.get(url, headers=headers, params={"user": run.user} | query)
+
+    return get
 
 
 def parse_frames(body: bytes) -> Frames:
@@ -99,6 +140,12 @@ def parse_frames_fixture() -> Callable[[bytes], Frames]:
     return parse_frames
 
 
+@pytest.fixture(scope="session")
+def recorded(recordings, parse_frames) -> Recorded:
+    """Give access to the recordings."""
+    return Recorded(recordings, parse_frames)
+
+
 @pytest.fixture
 def mirrored() -> dict[str, tuple[App, dict[str, Any]]]:
     """Make apps that do what the recorded apps did, with the inputs of then."""
@@ -113,6 +160,7 @@ def mirrored() -> dict[str, tuple[App, dict[str, Any]]]:
         "run_partial_default": (_partial(start), {"query": None}),
         "run_retry_ok": (_retry(start), {"key": "k"}),
         "stop_slow": (_slow(start), {"seconds": 20}),
+        "chain": (_chain(start), {"seconds": 2}),
         "human": (_human(start), {"query": "please"}),
     }
     return {name: (App(made), inputs) for name, (made, inputs) in made.items()}
@@ -214,12 +262,39 @@ def _slow(start: Node) -> Scenario:
     return Scenario(steps=[start, slow, Sleep(seconds=3600)])
 
 
+def _chain(start: Node) -> Scenario:
+    steps = [
+        Node(type="http-request", id="step1", title="Step 1"),
+        Node(type="http-request", id="step2", title="Step 2", delay=3600),
+    ]
+    return Scenario(steps=[start, *steps])
+
+
 def _human(start: Node) -> Scenario:
     pause = Pause(
         title="Approve",
-        form_content="Please review: {query}\n\n{{#$output.comment#}}",
+        form_content=(
+            "Please review: {query}\n\n{{#$output.comment#}}\n{{#$output.level#}}"
+        ),
         inputs=[
-            {"output_variable_name": "comment", "type": "paragraph", "default": None}
+            {
+                "output_variable_name": "comment",
+                "type": "paragraph",
+                "default": {"type": "constant", "selector": [], "value": "looks fine"},
+            },
+            {
+                "output_variable_name": "level",
+                "type": "select",
+                "option_source": {
+                    "type": "constant",
+                    "selector": [],
+                    "value": ["low", "high"],
+                },
+            },
+        ],
+        actions=[
+            {"id": "approve", "title": "Approve", "button_style": "primary"},
+            {"id": "reject", "title": "Reject", "button_style": "default"},
         ],
     )
     answer = Node(

@@ -9,6 +9,7 @@ from dify_workflow_async.local import (
     LocalServer,
     Node,
     Parallel,
+    Pause,
     Ping,
     Scenario,
     ScenarioError,
@@ -76,6 +77,24 @@ def test_plain_values_are_read():
     node = {"type": "llm", "text": "one piece", "error": None}
     assert Scenario.from_dict({"steps": [{"node": node}], "inputs": None}) == Scenario(
         steps=[Node(type="llm", text="one piece")]
+    )
+
+
+def test_numbers_are_read():
+    """Times may be parts of a second, and counts may be left open."""
+    steps = [
+        {"pause": {"expires_in": 0.5}},
+        {"pause": {"expires_in": 60}},
+        {"node": {"type": "end", "truncate_at": 3}},
+        {"node": {"type": "end", "truncate_at": None}},
+    ]
+    assert Scenario.from_dict({"steps": steps}) == Scenario(
+        steps=[
+            Pause(expires_in=0.5),
+            Pause(expires_in=60.0),
+            Node(type="end", truncate_at=3),
+            Node(type="end"),
+        ]
     )
 
 

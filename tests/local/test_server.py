@@ -14,6 +14,7 @@ from dify_workflow_async.local import (
     App,
     Disconnect,
     ErrorEvent,
+    FormRefused,
     Iteration,
     LocalServer,
     Loop,
@@ -234,13 +235,18 @@ async def test_run_of_another_app_is_unknown(stream, http):
         ({"type": "checkbox"}, "yes", True),
         ({"type": "checkbox"}, 0, False),
         ({"type": "checkbox"}, "maybe", "maybe"),
+        ({"type": "checkbox"}, {}, "Invalid input type for ['x']"),
         ({"type": "json_object"}, [], "x in input form must be a dict"),
         ({"type": "json_object"}, {}, {}),
         ({"type": "file"}, "", None),
         ({"type": "file"}, [], "x in input form must be a file"),
-        ({"type": "file"}, {"type": "image"}, {"type": "image"}),
+        (
+            {"type": "file"},
+            {"type": "image"},
+            "transfer_method is required in file mapping",
+        ),
         ({"type": "file-list"}, {}, "x in input form must be a list of files"),
-        ({"type": "file-list"}, [{}], [{}]),
+        ({"type": "file-list"}, [{}], []),
         (
             {"type": "file-list", "max_length": 1},
             [{}, {}],
@@ -481,21 +487,23 @@ async def test_client_that_leaves_does_not_stop_the_run(mirrored, post_run):
             await response.content.readany()
         (run,) = server.runs
         await run.settled(pause_counts=True)
-        run.form.answer("approve", {"comment": "c"})
+        run.form.answer("approve", {"comment": "c", "level": "low"})
         await run.settled(pause_counts=False)
     assert run.status == "succeeded"
 
 
 async def test_form_is_answered_once(mirrored, stream):
-    """A form knows its actions, and takes one answer."""
+    """A form knows its actions and inputs, and takes one answer."""
     app, inputs = mirrored["human"]
     async with LocalServer([app], close_delay=0) as server:
         await stream(server, app, inputs=inputs)
         form = server.runs[0].form
-        with pytest.raises(ValueError, match="Invalid action: zzz"):
+        with pytest.raises(FormRefused, match="Invalid action: zzz"):
             form.answer("zzz", {})
-        form.answer("approve", {})
-        with pytest.raises(ValueError, match="already been submitted"):
+        with pytest.raises(FormRefused, match="required inputs: comment, level"):
+            form.answer("approve", {})
+        form.answer("approve", {"comment": "", "level": ""})
+        with pytest.raises(FormRefused, match="already been submitted"):
             form.answer("approve", {})
 
 
@@ -522,7 +530,7 @@ async def test_too_many_events_fail_a_run(stream, monkeypatch):
 
 async def test_old_runs_are_forgotten(stream, monkeypatch):
     """Finished runs are kept up to a number."""
-    monkeypatch.setattr(local._runs, "MAX_KEPT_RUNS", 2)
+    monkeypatch.setattr(local._run_store, "MAX_KEPT_RUNS", 2)
     app = quick()
     async with LocalServer([app], close_delay=0) as server:
         for number in range(4):

@@ -1,0 +1,67 @@
+"""RunStore: the runs that a server remembers."""
+
+import asyncio
+
+from collections.abc import Coroutine, Iterator
+from typing import Any, Final
+
+from ._forms import Form
+from ._runs import Run
+
+
+# Finished runs that can still be read; older ones are forgotten.
+MAX_KEPT_RUNS: Final = 1_000
+
+
+class RunStore:
+    """All runs of a server, and the owner of their tasks."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, Run] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __iter__(self) -> Iterator[Run]:
+        return iter(self._runs.values())
+
+    def add(self, run: Run) -> None:
+        """Remember a run, and forget the oldest that are over if there are many."""
+        self._runs[run.id] = run
+        surplus = len(self._runs) - MAX_KEPT_RUNS
+        if surplus > 0:
+            over = [old.id for old in self if old.is_over]
+            for run_id in over[:surplus]:
+                del self._runs[run_id]
+
+    def start(self, run: Run, work: Coroutine[Any, Any, None]) -> None:
+        """Remember a run and begin its work in a task of its own."""
+        self.add(run)
+        task = run.begin(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def find(self, run_id: str, app_key: str) -> Run | None:
+        """Find a run of an app."""
+        run = self._runs.get(run_id)
+        return run if run is not None and run.app_key == app_key else None
+
+    def of_app(self, app_key: str) -> list[Run]:
+        """List the runs of an app, the oldest first."""
+        return [run for run in self if run.app_key == app_key]
+
+    def find_form(self, token: str, app_key: str) -> Form | None:
+        """Find a form of the runs of an app."""
+        forms = (form for run in self.of_app(app_key) for form in run.forms)
+        return next((form for form in forms if form.token == token), None)
+
+    def stop(self, task_id: str) -> None:
+        """Stop the run of a task, if there is one, whoever asks."""
+        for run in self:
+            if run.task_id == task_id:
+                run.stop()
+
+    async def cancel(self) -> None:
+        """Cancel every run under way, and wait until they are gone."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
