@@ -9,39 +9,62 @@ against without a Dify.
 
 from __future__ import annotations
 
-from . import errors, events, models
-from ._call import RunOptions
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from . import errors, events, hooks, models
+from ._call import BlockingOptions, FollowOptions, RunOptions
 from ._client import WorkflowClient
 from ._config import Limits, Timeouts
+from ._logs import Logs, Page
 from ._retry import RetryPolicy
 from ._run import RunStream
 from .dispatcher import Dispatcher
 from .errors import DifyError
-from .models import RunDetail, RunResult
+from .models import Recovered, RunDetail, RunRef, RunResult
 
+
+if TYPE_CHECKING:
+    from . import files, inputs
+
+    __version__: str
 
 __all__ = [
+    "BlockingOptions",
     "DifyError",
     "Dispatcher",
+    "FollowOptions",
     "Limits",
+    "Logs",
+    "Page",
+    "Recovered",
     "RetryPolicy",
     "RunDetail",
     "RunOptions",
+    "RunRef",
     "RunResult",
     "RunStream",
     "Timeouts",
     "WorkflowClient",
     "errors",
     "events",
+    "files",
+    "hooks",
+    "inputs",
     "models",
 ]
 
 
-def __getattr__(name: str) -> str:
-    """Look ``__version__`` up when it is asked for: reading metadata takes long."""
-    if name != "__version__":
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    from importlib.metadata import version
+_LATE = ("files", "inputs")
 
-    return version("dify-workflow-async")
+
+def __getattr__(name: str) -> object:
+    """Look up what not every program needs, and what takes long."""
+    if name in _LATE:
+        return import_module(f".{name}", __name__)
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("dify-workflow-async")
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)

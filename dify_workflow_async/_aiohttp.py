@@ -15,6 +15,8 @@ from yarl import URL
 
 from ._config import Timeouts
 from ._protocol import Request
+from ._secret import Secret
+from ._sending import Body
 from .errors import (
     ClientClosed,
     ConfigurationError,
@@ -64,32 +66,65 @@ class AiohttpTransport:
         request: Request,
         *,
         base_url: str,
-        api_key: str,
+        api_key: Secret,
         timeouts: Timeouts,
         deadline: float | None,
+        own_server: bool = True,
     ) -> AiohttpAnswer:
         """Send *request*; see `Transport.send`."""
         loop = asyncio.get_running_loop()
-        ends = [] if deadline is None else [deadline]
-        if timeouts.first_byte is not None:
-            ends.append(loop.time() + timeouts.first_byte)
+        headers = {**(self._headers if own_server else {}), **request.headers}
+
+        def end(seconds: float | None) -> float | None:
+            ends = [] if deadline is None else [deadline]
+            if seconds is not None:
+                ends.append(loop.time() + seconds)
+            return min(ends, default=None)
+
+        def on_wait(seconds: float | None) -> None:
+            if not wait.expired():
+                wait.reschedule(end(seconds))
+
+        wait = asyncio.timeout_at(end(timeouts.first_byte))
+        body = None
+        if request.content is not None:
+            body = Body(request.content, timeouts)
+            body.on_wait = on_wait
         try:
-            async with asyncio.timeout_at(min(ends, default=None)):
-                response = await self._request(request, base_url, api_key, timeouts)
-        except TimeoutError as error:
-            if isinstance(error, ConnectTimeout):
-                raise
-            if deadline is not None and loop.time() >= deadline:
-                raise _total_timeout(timeouts.total) from None
-            msg = f"no answer began within {timeouts.first_byte} s"
-            raise FirstByteTimeout(msg, seconds=timeouts.first_byte) from None
-        return AiohttpAnswer(response, timeouts, deadline)
+            async with wait:
+                response = await self._request(
+                    request,
+                    base_url,
+                    api_key,
+                    headers=headers,
+                    timeouts=timeouts,
+                    body=body,
+                )
+                return AiohttpAnswer(response, timeouts, deadline)
+        except TimeoutError:
+            if not wait.expired():
+                raise  # of the connection, or of the content's own
+        if deadline is not None and loop.time() >= deadline:
+            raise _total_timeout(timeouts.total)
+        raise _too_slow(timeouts, body)
 
     async def _request(
-        self, request: Request, base_url: str, api_key: str, timeouts: Timeouts
+        self,
+        request: Request,
+        base_url: str,
+        api_key: Secret,
+        *,
+        headers: dict[str, str],
+        timeouts: Timeouts,
+        body: Body | None,
     ) -> aiohttp.ClientResponse:
-        headers = {**self._headers, **request.headers}
-        headers["Authorization"] = f"Bearer {api_key}"
+        """Have aiohttp send it.
+
+        Frames of aiohttp's hold the headers, and with them the key: none of them is
+        left in a traceback, and no error has one in its context.
+        """
+        if body is not None:
+            headers["Content-Type"] = body.content_type
         if request.body is not None:
             headers["Content-Type"] = "application/json"
         if request.streamed:
@@ -100,17 +135,26 @@ class AiohttpTransport:
             return await self._open_session().request(
                 request.method,
                 URL(base_url + request.path, encoded=True),
-                data=request.body,
-                headers=headers,
+                data=request.body if body is None else body,
+                headers={**headers, **_authorization(api_key)},
                 # The key must not follow to another host, scheme or port.
                 allow_redirects=False,
                 proxy=self._proxy,
                 ssl=self._ssl,
                 timeout=_client_timeout(timeouts.connect),
+                raise_for_status=False,  # whatever a borrowed session does
             )
         except _FOREIGN as error:
-            failure = _ours(error, timeouts)
-        raise failure  # out here, where it has no context that might hold the key
+            failure: BaseException = _ours(error, timeouts)
+        except BaseException as error:
+            error.__traceback__ = None  # of a cancellation, nearly always
+            raise
+        finally:
+            if body is not None:
+                body.on_wait = None  # an early answer leaves a body that is still sent
+        if body is not None and body.failure is not None:
+            failure = body.failure.with_traceback(body.traceback)
+        raise failure  # out here, where it has no context
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -227,6 +271,10 @@ class AiohttpAnswer:
         self._arm()
 
 
+def _authorization(api_key: Secret) -> dict[str, str]:
+    return {"Authorization": f"Bearer {api_key.reveal()}"} if api_key else {}
+
+
 @lru_cache(maxsize=64)
 def _client_timeout(connect: float | None) -> aiohttp.ClientTimeout:
     """What aiohttp watches itself; all other deadlines are ours."""
@@ -274,6 +322,15 @@ def checked_proxy(proxy: str) -> str:
         msg = "the proxy must look like http://host:port"
         raise ConfigurationError(msg)
     return proxy
+
+
+def _too_slow(timeouts: Timeouts, body: Body | None) -> IdleTimeout | FirstByteTimeout:
+    """What a server did not do in time: take the body, or answer."""
+    if body is not None and not body.sent:
+        idle = timeouts.idle
+        return IdleTimeout(f"the server took nothing for {idle} s", seconds=idle)
+    seconds = timeouts.first_byte
+    return FirstByteTimeout(f"no answer began within {seconds} s", seconds=seconds)
 
 
 def _total_timeout(seconds: float | None) -> TotalTimeout:

@@ -25,6 +25,7 @@ def _not_negative(_: object, attribute: attrs.Attribute[Any], value: Any) -> Non
 
 
 _may_be_none: Any = attrs.validators.optional(_positive)
+_may_be_zero: Any = attrs.validators.optional(_not_negative)
 
 
 @attrs.frozen(kw_only=True)
@@ -37,6 +38,11 @@ class Timeouts:
             before the workflow has done anything; a proxy may queue.
         idle: between two reads of a stream. Dify pings every 10 s (specification,
             section 6.1), so six pings in a row must have been lost.
+        stall: of pings and no event, after which the run itself is read: on servers up
+            to 1.12 a run that waits for a person pings for ever and says nothing.
+        recovery: from the break of a stream until it goes on, or the run is known to
+            have ended; 0: it is not looked for. None: for ever, but some servers call
+            a run that died ``running``.
         total: for a whole run. None: a workflow may take an hour.
         request: for a whole call that is not a run, such as the run detail.
         tail: for speech after ``workflow_finished``, on servers before 1.13.
@@ -46,6 +52,8 @@ class Timeouts:
     connect: float | None = attrs.field(default=10.0, validator=_may_be_none)
     first_byte: float | None = attrs.field(default=60.0, validator=_may_be_none)
     idle: float | None = attrs.field(default=60.0, validator=_may_be_none)
+    stall: float | None = attrs.field(default=120.0, validator=_may_be_none)
+    recovery: float | None = attrs.field(default=300.0, validator=_may_be_zero)
     total: float | None = attrs.field(default=None, validator=_may_be_none)
     request: float | None = attrs.field(default=30.0, validator=_may_be_none)
     tail: float = attrs.field(default=2.0, validator=_not_negative)

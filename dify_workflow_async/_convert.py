@@ -118,3 +118,30 @@ def to_mapping(value: object) -> dict[str, Any] | None:
         except orjson.JSONDecodeError:
             return None
     return value if is_object(value) else None
+
+
+# -- forms of whole fields that other servers, or the documents, write otherwise -------
+
+
+def text_of_number(value: object) -> object:
+    """An id, which the documents show as a number."""
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if is_number else value
+
+
+def account_of_name(value: object) -> object:
+    """An account, of which the documents show but a text."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+def flat_variables(value: object) -> object:
+    """An app's inputs: the wire has objects of one key, which is the control's type."""
+    return [_flat_variable(each) for each in value] if is_array(value) else value
+
+
+def _flat_variable(value: object) -> object:
+    if is_object(value) and len(value) == 1:
+        ((control, variable),) = value.items()
+        if is_object(variable):
+            return {**variable, "type": control}
+    return value

@@ -9,7 +9,8 @@ import asyncio
 import logging
 import random
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from email.utils import formatdate
 from typing import TypeVar
 
 import attrs
@@ -19,8 +20,10 @@ from ._lifetime import Lifetime
 from ._protocol import Request
 from ._refusal import error_of_answer
 from ._retry import RetryPolicy, delay, retry_after
+from ._secret import Secret
 from ._transport import Answer, Transport
 from .errors import APIError, DifyError, TooLarge
+from .hooks import OnRetry, Retry, tell
 
 
 logger = logging.getLogger("dify_workflow_async")
@@ -38,10 +41,12 @@ class Exchange:
     transport: Transport
     lifetime: Lifetime
     base_url: str
-    api_key: str = attrs.field(repr=False)
+    api_key: Secret  # empty: none is sent
     timeouts: Timeouts
     limits: Limits
     retry: RetryPolicy
+    on_retry: OnRetry | None = None
+    own_server: bool = True  # False: the user's headers are not for it
 
     async def call(self, request: Request, decipher: Callable[[bytes], T]) -> T:
         """Ask, within ``Timeouts.request``."""
@@ -51,38 +56,80 @@ class Exchange:
     async def ask(
         self, request: Request, decipher: Callable[[bytes], T], timeouts: Timeouts
     ) -> T:
-        """Send, read the whole answer, and decipher it."""
-        answer = await self.send(request, timeouts)
-        try:
-            return decipher(await self.read(answer, self.limits.max_body_bytes))
-        except DifyError as error:
-            self.explain(error, request, answer)
-            raise
+        """Send, read the whole answer, and decipher it, as often as `_retry` allows.
 
-    async def send(self, request: Request, timeouts: Timeouts) -> Answer:
-        """Send, as often as `_retry` allows; every error tells its request."""
+        An answer that breaks off is a failure like one that does not come.
+        """
+
+        async def once(deadline: float | None) -> T:
+            answer = await self._send_once(request, timeouts, deadline)
+            try:
+                return decipher(await self.read(answer, self.limits.max_body_bytes))
+            except DifyError as error:
+                self.explain(error, request, answer)
+                raise
+
+        return await self._repeat(request, once, timeouts, None)
+
+    async def send(
+        self, request: Request, timeouts: Timeouts, deadline: float | None = None
+    ) -> Answer:
+        """Send, as often as `_retry` allows; every error tells its request.
+
+        *deadline* is where ``Timeouts.total`` ends, by the loop's clock, for a call
+        that began before.
+        """
+
+        async def once(deadline: float | None) -> Answer:
+            return await self._send_once(request, timeouts, deadline)
+
+        return await self._repeat(request, once, timeouts, deadline)
+
+    async def _repeat(
+        self,
+        request: Request,
+        once: Callable[[float | None], Awaitable[T]],
+        timeouts: Timeouts,
+        deadline: float | None,
+    ) -> T:
         loop = asyncio.get_running_loop()
-        deadline = None if timeouts.total is None else loop.time() + timeouts.total
+        if deadline is None and timeouts.total is not None:
+            deadline = loop.time() + timeouts.total
         attempt = 0
         while True:
             attempt += 1
             try:
-                return await self._send_once(request, timeouts, deadline)
+                return await once(deadline)
             except DifyError as error:
                 self.explain(error, request)
-                wait = delay(
-                    self.retry,
-                    attempt,
-                    error,
-                    repeatable=request.repeatable,
-                    dice=random.random(),  # noqa: S311 - jitter, not a secret
-                )
+                wait = self._wait(request, attempt, error)
                 if wait is None:
                     raise
                 if deadline is not None and loop.time() + wait >= deadline:
                     raise  # the next try would have no time left
                 logger.info("try again in %.2f s, after %s", wait, error)
+                tell(
+                    self.on_retry,
+                    Retry(
+                        attempt=attempt,
+                        wait=wait,
+                        error=error,
+                        request=self.describe(request),
+                    ),
+                )
             await asyncio.sleep(wait)
+
+    def _wait(self, request: Request, attempt: int, error: DifyError) -> float | None:
+        """Seconds until *request* is sent again; None: it is not."""
+        if request.content is not None and not request.content.repeatable:
+            return None  # what was read of it cannot be read again (promise 1)
+        return delay(
+            self.retry,
+            attempt,
+            error,
+            repeatable=request.repeatable,
+            dice=random.random(),  # noqa: S311 - jitter, not a secret
+        )
 
     async def _send_once(
         self, request: Request, timeouts: Timeouts, deadline: float | None
@@ -93,23 +140,29 @@ class Exchange:
             api_key=self.api_key,
             timeouts=timeouts,
             deadline=deadline,
+            own_server=self.own_server,
         )
-        logger.debug("%s %s: %s", request.method, request.path, answer.status)
+        path = request.path.partition("?")[0]  # the query may hold a signature
+        logger.debug("%s %s: %s", request.method, path, answer.status)
         if 200 <= answer.status < 300:
             return answer
         raise await self.refusal(request, answer)
 
     async def refusal(self, request: Request, answer: Answer) -> DifyError:
         """The error that an answer stands for which is not the one asked for."""
+        body = b""  # the status has to do, if there is no end to it
         try:
-            body = await self.read(answer, self.limits.max_error_bytes)
-        except DifyError:
-            body = b""  # the status has to do
+            # However slowly it comes: the time between two bytes is all that is watched.
+            async with asyncio.timeout(self.timeouts.request):
+                body = await self.read(answer, self.limits.max_error_bytes)
+        except (DifyError, TimeoutError):
+            pass
         error = error_of_answer(answer.status, answer.headers, body)
         self.explain(error, request, answer)
         if isinstance(error, APIError):
             error.retry_after = retry_after(
-                answer.headers.get("Retry-After"), answer.headers.get("Date")
+                answer.headers.get("Retry-After"),
+                answer.headers.get("Date") or formatdate(usegmt=True),
             )
         return error
 
@@ -118,12 +171,17 @@ class Exchange:
     ) -> None:
         error.request = self.describe(request)
         error.run_id = error.run_id or request.run_id
+        # Some proxies and debugging servers give back what they got.
+        hide = self.api_key.redacted
+        if (message := hide(error.message)) != error.message:
+            error.message, error.args = message, (message, *error.args[1:])
         if answer is not None:
-            error.headers = dict(answer.headers)
+            error.headers = {name: hide(x) for name, x in answer.headers.items()}
 
     def describe(self, request: Request) -> str:
-        """Method and URL, as errors tell them."""
-        return f"{request.method} {self.base_url}{request.path}"
+        """Method and URL, as errors tell them: without the query."""
+        path = request.path.partition("?")[0]
+        return f"{request.method} {self.base_url}{path}"
 
     async def read(self, answer: Answer, limit: int) -> bytes:
         """Read a whole body, and give the connection back.

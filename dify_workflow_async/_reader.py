@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from ._protocol import speaks_after_end
+from ._recovery import Mender
 from ._stream import EventStream
 from ._transport import Answer
 from .errors import (
@@ -18,6 +19,7 @@ from .errors import (
     RunInterrupted,
     RunStateUnknown,
     StreamBusy,
+    TooLarge,
 )
 from .events import Event
 
@@ -30,6 +32,7 @@ class RunReader:
         events: what decodes it.
         request: method and URL, for errors.
         tail: seconds to wait for speech after the run's end.
+        mender: opens the stream again when it breaks.
 
     Attributes:
         pending: the events of the chunk that was read last, decoded as they are taken.
@@ -38,7 +41,13 @@ class RunReader:
     """
 
     def __init__(
-        self, answer: Answer, events: EventStream, *, request: str, tail: float
+        self,
+        answer: Answer,
+        events: EventStream,
+        *,
+        request: str,
+        tail: float,
+        mender: Mender,
     ) -> None:
         self.pending: Iterator[Event] = iter(())
         self.over = False
@@ -47,14 +56,16 @@ class RunReader:
         self._events = events
         self._request = request
         self._tail = tail
+        self._mender = mender
         self._is_reading = False
         self._left: DifyError | None = None
+        self._mending: asyncio.Task[Answer | Event] | None = None
         # Who reads: a token, and the task in which the reading began.
         self._consumer: tuple[object, asyncio.Task[Any] | None] | None = None
         self._tail_ends: float | None = None
         # Events that read_to_task_id() met on its way.
         self._ahead: list[Event] = []
-        self._id_known: asyncio.Event | None = None
+        self._news: asyncio.Event | None = None
 
     async def read_on(self, *, listen: bool) -> bool:
         """Read the next chunk into `pending`, which must be exhausted.
@@ -67,60 +78,94 @@ class RunReader:
 
         Raises:
             APIError: an ``error`` event ended the stream.
-            RunInterrupted, RunStateUnknown: the stream broke before the run's end.
+            RunInterrupted: the stream broke, and the run was not found again.
+            RunStateUnknown: the stream broke before the run's id came.
             TotalTimeout: the call took too long.
-            ProtocolError: what came cannot be decoded.
+            TooLarge: an event is over its limit.
         """
         if self._ahead:
             self.pending, self._ahead = iter(self._ahead), []
             return True
-        if failure := self.failure or self._events.failure:
-            self._fail(failure)
+        if self.failure is not None:
+            self._fail(self.failure)
+        if failure := self._events.failure:
+            return await self._mend(failure)
         if self.over or self._is_at_end(listen=listen):
-            self._end()
-            return False
+            return await self._end()
+        if self._mender.is_due() and (event := await self._mender.look()):
+            return self._take(event)
         self._is_reading = True
         try:
             chunk = await self._read_chunk()
         except (ConnectionLost, IdleTimeout) as error:
             if self.failure is not None:
                 raise self.failure from None  # it was us who closed
-            self._interrupt(error)
+            return await self._mend(error)
         except DifyError as error:
             self._fail(error)
         finally:
             self._is_reading = False
         if not chunk:
-            self._end()
-            return False
+            return await self._end()
         self.pending = self._events.feed(chunk)
         return True
 
-    async def read_to_task_id(self) -> str | None:
-        """Read on until the task id is known; None if the stream ends without one.
+    def go_on(self, answer: Answer, request: str) -> None:
+        """Read this answer from now on."""
+        self._answer.close()
+        self._answer, self._request = answer, request
+        self.over, self.failure, self._tail_ends = False, None, None
 
-        The events on the way are kept for the next `read_on`.
+    def _take(self, event: Event) -> bool:
+        """Let this event be the last one."""
+        self._events.end(event)
+        self.pending = iter((event,))
+        return True
+
+    async def read_to_ids(self) -> None:
+        """Read on until the run's ids are known, or the stream ends without them.
+
+        The events on the way are kept for the next `read_on`. If another task reads,
+        this waits for what it meets.
         """
-        ahead: list[Event] = []
+        if self.is_read_elsewhere:
+            while self._ids_may_come() and not self.over:
+                await self._learnt()
+            return
+        ahead, self._ahead = self._ahead, []
         try:
             ahead += self.pending
-            while self._events.task_id is None and self._events.outcome is None:
+            while self._ids_may_come():
                 await self.read_on(listen=False)
                 ahead += self.pending
         except DifyError:
             pass  # the next reading says so again, after what came before
         finally:
             self._ahead = ahead
+
+    async def read_to_task_id(self) -> str | None:
+        """The task id, as soon as it is known; None if the stream ends without one."""
+        if self.is_read_elsewhere:
+            while self._events.task_id is None and not self.over:
+                await self._learnt()
+        elif self._events.task_id is None:
+            await self.read_to_ids()
         return self._events.task_id
 
-    async def wait_for_task_id(self) -> str | None:
-        """Wait until somebody else's reading meets the task id, or the end."""
-        if self._events.task_id is None and not self.over:
-            if self._id_known is None:
-                self._id_known = asyncio.Event()
-                self._events.on_task_id = self._id_known.set
-            await self._id_known.wait()
-        return self._events.task_id
+    def _ids_may_come(self) -> bool:
+        return self._events.ids_missing and self._events.outcome is None
+
+    async def _learnt(self) -> None:
+        """Wait until whoever reads learns another id, or the end."""
+        if self._news is None:
+            self._news = asyncio.Event()
+            self._events.on_id = self._tell
+        await self._news.wait()
+
+    def _tell(self) -> None:
+        if self._news is not None:
+            self._news.set()
+            self._news = None
 
     def shut(self) -> None:
         """Close what was left; whoever reads gets the failure that `leave` was told."""
@@ -131,9 +176,10 @@ class RunReader:
     def close(self) -> None:
         """Give the connection back; harmless when that was done before."""
         self.over = True
+        if self._mending is not None:
+            self._mending.cancel()  # whoever waits for it learns why
         self._answer.close()
-        if self._id_known is not None:
-            self._id_known.set()
+        self._tell()
 
     # -- who reads -------------------------------------------------------------------
 
@@ -200,15 +246,50 @@ class RunReader:
         except (TimeoutError, ConnectionLost):
             return b""  # no more speech; the result is known
 
-    def _end(self) -> None:
-        self.close()
+    async def _end(self) -> bool:
+        """Close; there is more to read only if the stream has to be mended."""
         if self._events.outcome is None:
-            self._interrupt(None)
+            return await self._mend(None)
+        self.close()
         if error := self._events.error():
             self._fail(error)
+        return False
 
-    def _interrupt(self, cause: DifyError | None) -> NoReturn:
-        """The stream broke; *cause* is None if it ended cleanly, but too early."""
+    async def _mend(self, cause: DifyError | None) -> bool:
+        """Go on although the stream broke; *cause* is None if it just ended.
+
+        Raises:
+            RunInterrupted, RunStateUnknown: it cannot be mended.
+        """
+        error = self._what_broke(cause)
+        if not isinstance(error, RunInterrupted) or self.over or self._left:
+            self._fail(error)
+        self._explain(error)
+        self._answer.close()
+        self._mending = asyncio.ensure_future(self._mender.mend(error, self._answer))
+        try:
+            found = await self._mending
+        except DifyError as failure:
+            self._fail(failure)
+        except asyncio.CancelledError:
+            if not self._was_closed_by_another():
+                raise
+            self._fail(self._left if self._left is not None else error)
+        finally:
+            self._mending = None
+        if isinstance(found, Event):
+            return self._take(found)
+        self._events.rejoin()
+        self.go_on(found, self._request)
+        return True
+
+    def _was_closed_by_another(self) -> bool:
+        task = asyncio.current_task()
+        return self.over and not (task and task.cancelling())
+
+    def _what_broke(self, cause: DifyError | None) -> DifyError:
+        if isinstance(cause, TooLarge):
+            return cause  # it would be as large the next time
         events = self._events
         how = cause.message if cause else "the server closed"
         if events.pending:
@@ -224,13 +305,16 @@ class RunReader:
                 events_seen=events.events_seen,
             )
         error.__cause__ = cause
-        self._fail(error)
+        return error
 
-    def _fail(self, error: DifyError) -> NoReturn:
-        self.failure = error
+    def _explain(self, error: DifyError) -> None:
         error.run_id = error.run_id or self._events.workflow_run_id
         error.task_id = error.task_id or self._events.task_id
         error.request = self._request
         error.headers = dict(self._answer.headers)
+
+    def _fail(self, error: DifyError) -> NoReturn:
+        self._explain(error)
+        self.failure = error
         self.close()
         raise error

@@ -110,3 +110,8 @@ def _between(start: str | None, end: str) -> float | None:
     except (ValueError, TypeError):  # no date, or only one with a zone
         return None
     return max(0.0, gap.total_seconds())
+
+
+def poll_delay(attempt: int) -> float:
+    """Seconds before a run is read again that had not ended; from 0.25 s up to 5 s."""
+    return float(min(5.0, 0.25 * 1.5 ** min(attempt - 1, 30)))

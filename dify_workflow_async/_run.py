@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
-from types import TracebackType
-from typing import Self
+from typing import Any
 
-from ._api import Api
-from ._call import Call
-from ._reader import RunReader
-from ._stream import EventStream
-from ._transport import Answer
-from .dispatcher import Dispatcher, Scope
+import attrs
+
+from . import _protocol
+from ._opening import Submitted
+from ._recovery import GRACE, wait_for_end
+from ._stream_life import StreamLife, left_early
 from .errors import (
     CannotStop,
-    ClientClosed,
-    DifyError,
-    RunInterrupted,
+    RunNotFound,
     RunStateUnknown,
+    TotalTimeout,
     UsageError,
 )
-from .events import Event, Ping, TtsMessage, TtsMessageEnd
-from .models import RunResult
+from .events import Event, HumanInputRequired, WorkflowPaused
+from .models import PauseReason, RunRef, RunResult
 
 
 logger = logging.getLogger("dify_workflow_async")
 
-_SPEECH = (TtsMessage.event_name, TtsMessageEnd.event_name)
 
-
-class RunStream:
+class RunStream(StreamLife):
     """The stream of one run: an async context manager and an async iterator.
 
     Nothing is sent before ``async with``. Iterating yields typed events as they come
@@ -44,15 +39,6 @@ class RunStream:
     Made by `WorkflowClient.stream`, not directly. One task consumes it: another one
     beside it gets `StreamBusy`.
     """
-
-    def __init__(self, api: Api, call: Call) -> None:
-        self._api = api
-        self._call = call
-        self._events = EventStream(api.limits.max_event_bytes)
-        self._reader: RunReader | None = None
-        self._scope: Scope | None = None
-        self._entered = False
-        self._stop_asked = False
 
     # -- what is known of the run ----------------------------------------------------
 
@@ -65,6 +51,17 @@ class RunStream:
     def workflow_run_id(self) -> str | None:
         """By which the run is read; None until the first event that has it."""
         return self._events.workflow_run_id
+
+    @property
+    def ref(self) -> RunRef | None:
+        """What is needed to find the run again; None until its id is known."""
+        if self.workflow_run_id is None:
+            return None
+        return RunRef(
+            workflow_run_id=self.workflow_run_id,
+            task_id=self.task_id,
+            user=self._call.user,
+        )
 
     @property
     def text(self) -> str:
@@ -81,145 +78,11 @@ class RunStream:
     def __repr__(self) -> str:
         return f"<RunStream run={self.workflow_run_id} status={self.status}>"
 
-    # -- life ------------------------------------------------------------------------
-
-    async def __aenter__(self) -> Self:
-        """Send the request and wait until the stream begins.
-
-        Raises:
-            DifyError: the class for what went wrong; see `errors`.
-        """
-        if self._entered:
-            msg = "a stream is entered once: ask the client for another"
-            raise UsageError(msg)
-        self._entered = True
-        lifetime = self._api.lifetime
-        lifetime.check()
-        await lifetime.acquire()
-        # Cancelling a POST under way would leave a run that nobody can stop: its task
-        # goes on, and _abandon() takes the answer.
-        opening = lifetime.own(
-            self._api.open_run(self._call.request, self._call.timeouts)
-        )
-        try:
-            self._begin(await asyncio.shield(opening))
-        except asyncio.CancelledError:
-            lifetime.leave(self._abandon(opening))
-            self._tell_end()
-            if opening.cancelled():  # by aclose(), not the caller
-                raise _closed() from None
-            raise
-        except BaseException:
-            lifetime.release()
-            self._tell_end()
-            raise
-        lifetime.on_close.add(self._on_close)
-        return self
-
-    def _begin(self, answer: Answer) -> RunReader:
-        reader = self._reader = RunReader(
-            answer,
-            self._events,
-            request=self._api.describe(self._call.request),
-            tail=self._call.timeouts.tail,
-        )
-        if self._call.dispatcher is not None:
-            # A concurrent handler that fails wakes a read that waits for the server.
-            self._scope = self._call.dispatcher.scope(
-                self, on_failure=lambda _: reader.close()
-            )
-        return reader
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Wait for concurrent handlers, and stop the run if it is left early."""
-        try:
-            await self._leave_scope(failed=exc is not None)
-        except BaseException as error:
-            self._leave(error, _left())
-            raise
-        self._leave(exc, _left())
-
-    async def _leave_scope(self, *, failed: bool) -> None:
-        scope = self._scope
-        if scope is None:
-            return
-        try:
-            if not failed:
-                await scope.drain()
-        finally:
-            await scope.cancel()
-            self._tell_end()
-
-    def _tell_end(self) -> None:
-        """Tell whoever waits for an event of this run that none will come."""
-        if self._call.dispatcher is not None:
-            self._call.dispatcher.run_ended(self, run_id=self.workflow_run_id)
-
-    def _on_close(self) -> None:
-        """Leave the run, since the client is being closed."""
-        self._leave(None, _closed())
-
-    def _leave(self, exc: BaseException | None, failure: DifyError) -> None:
-        """Stop the run if it has not ended, or let it go; once.
-
-        Whoever reads on, or has read without an end, gets *failure*.
-        """
-        lifetime = self._api.lifetime
-        if self._on_close not in lifetime.on_close:
-            return
-        lifetime.on_close.remove(self._on_close)
-        reader = self._opened()
-        reader.leave(failure)
-        if self._events.outcome is not None or self._is_interrupted(reader):
-            reader.close()
-            lifetime.release()
-        else:
-            # Owned and not awaited: the caller's cancellation passes at once.
-            logger.debug("left early (%r): %s", exc, self)
-            lifetime.leave(self._abandon(None))
-
-    def _is_interrupted(self, reader: RunReader) -> bool:
-        """True if the stream broke: such a run is recovered by its id, not stopped.
-
-        A concurrent handler that failed breaks the stream, too, to be heard.
-        """
-        if self._scope is not None and self._scope.failure is not None:
-            return False
-        return isinstance(reader.failure, RunInterrupted | RunStateUnknown)
-
-    async def _abandon(self, opening: asyncio.Task[Answer] | None) -> None:
-        """Stop a run that is left early, or let it go; then free its connection."""
-        try:
-            if opening is not None:
-                self._begin(await opening)
-        except DifyError as error:
-            # Refused, most likely: then there is nothing to stop.
-            logger.debug("the run left at its entry did not begin: %s", error)
-            self._api.lifetime.release()
-            return
-        except BaseException:
-            self._api.lifetime.release()
-            raise
-        try:
-            if self._call.on_cancel == "stop" and not self._stop_asked:
-                async with asyncio.timeout(self._call.timeouts.stop):
-                    await self.stop()
-        except (DifyError, TimeoutError) as error:
-            logger.warning("the run left early was not stopped: %s", error)
-        finally:
-            self._opened().shut()
-            self._api.lifetime.release()
-
     # -- reading ---------------------------------------------------------------------
 
     def __aiter__(self) -> AsyncIterator[Event]:
         """Yield the events as they come; after ``break``, a second loop goes on."""
-        return self._iterate()
+        return self._pump.iterate()
 
     async def __anext__(self) -> Event:
         """The next event.
@@ -227,90 +90,65 @@ class RunStream:
         Raises:
             StopAsyncIteration: there is none.
         """
-        async with aclosing(self._iterate()) as events:
+        async with aclosing(self._pump.iterate()) as events:
             async for event in events:
                 return event
         raise StopAsyncIteration
+
+    async def begun(self) -> RunRef:
+        """Wait until the run's ids are known; no event is lost to who iterates.
+
+        Returns:
+            What is needed to find the run again.
+
+        Raises:
+            APIError: an ``error`` event came instead.
+            RunStateUnknown: the stream broke before.
+        """
+        reader = self._pump.reader
+        await reader.read_to_ids()
+        if self.ref is None:
+            await self.result()  # which raises
+            msg = "the run ended without telling its id"
+            raise RunStateUnknown(msg, task_id=self.task_id)
+        return self.ref
 
     async def result(self) -> RunResult:
         """Read on to the run's end, dispatching, and tell what it produced.
 
         Returns:
-            The result, whatever its status; see `RunResult.raise_for_status`.
+            The result, whatever its status; see `RunResult.raise_for_status`. Outputs
+            that the events had cut are read from the run detail.
 
         Raises:
             APIError: an ``error`` event ended the stream; ``.result`` has what came
                 before it.
             RunInterrupted: the stream broke.
         """
-        reader = self._opened()
-        if not reader.over or self._events.outcome is None:
-            with reader.claimed():
-                await self._drain(reader)
-        if self._scope is not None:
-            await self._scope.drain()
-        if reader.failure is not None:
-            raise reader.failure
-        return self._events.result(stopped=self._stop_asked)
+        pump = self._pump
+        await pump.drain()
+        if pump.scope is not None:
+            await pump.scope.drain()
+        if pump.reader.failure is not None:
+            raise pump.reader.failure
+        result = self._events.result(stopped=self._stop_asked)
+        if self._events.truncated and self.workflow_run_id is not None:
+            result = await self._completed(result, self.workflow_run_id)
+        return attrs.evolve(
+            result,
+            user=self._call.user,
+            recovered=self._mender.recovered,
+            text_complete=self._mender.recovered is None,
+        )
 
-    async def _drain(self, reader: RunReader) -> None:
-        """Read to the end; only what a handler wants is decoded into events."""
-        scope, dispatcher = self._scope, self._call.dispatcher
-        version, listen = None, False
-        self._events.decode_least()
-        while True:
-            if dispatcher is not None and version != dispatcher.version:
-                version, listen = self._heed(dispatcher)
-            for event in reader.pending:
-                if scope is None or dispatcher is None or not scope.interested(event):
-                    continue
-                await scope.dispatch(event)
-                if version != dispatcher.version:  # the handler asked for more
-                    version, listen = self._heed(dispatcher)
-            if not await self._read_on(reader, listen=listen):
-                return
-
-    def _heed(self, dispatcher: Dispatcher) -> tuple[int, bool]:
-        """Decode what is wanted now; give the version, and if speech is asked for."""
-        self._events.decode_only(dispatcher.wants)
-        listen = any(dispatcher.asked_for(name) for name in _SPEECH)
-        return dispatcher.version, listen
-
-    async def _iterate(self) -> AsyncGenerator[Event]:
-        # All state is kept outside, so that another iteration may go on.
-        reader, scope = self._opened(), self._scope
-        with reader.claimed():
-            self._events.decode_only(None)
-            while True:
-                for event in reader.pending:
-                    if scope is not None and scope.interested(event):
-                        await scope.dispatch(event)
-                    if event.__class__ is not Ping:
-                        yield event
-                if not await self._read_on(reader, listen=True):
-                    return
-
-    async def _read_on(self, reader: RunReader, *, listen: bool) -> bool:
-        """Read on, unless a concurrent handler failed, whose own exception is raised."""
-        failure: BaseException | None = None
-        more = False
+    async def _completed(self, result: RunResult, run_id: str) -> RunResult:
+        """The result with its outputs whole, which the events had cut."""
         try:
-            more = await reader.read_on(listen=listen)
-        except DifyError as error:
-            failure = error
-        if self._scope is not None and self._scope.failure is not None:
-            failure = self._scope.failure
-        if failure is not None:
-            raise failure
-        if not more:
-            self._tell_end()
-        return more
-
-    def _opened(self) -> RunReader:
-        if self._reader is None:
-            msg = "enter the stream first: async with client.stream(...) as run"
-            raise UsageError(msg)
-        return self._reader
+            detail = await wait_for_end(self._api, run_id, timeout=GRACE)
+        except (TotalTimeout, RunNotFound) as error:
+            logger.warning("the outputs of run %s stay cut: %s", run_id, error)
+            return result
+        return attrs.evolve(result, outputs=detail.outputs)
 
     # -- stopping --------------------------------------------------------------------
 
@@ -324,10 +162,10 @@ class RunStream:
             CannotStop: the stream ended without a task id.
             DifyError: the request failed.
         """
-        reader = self._opened()
+        reader = self._pump.reader
         if self._events.outcome is not None:
             return
-        task_id = self.task_id or await self._await_task_id(reader)
+        task_id = await reader.read_to_task_id()
         if task_id is None:
             msg = "no event told the run's task id: it cannot be stopped"
             raise CannotStop(msg, run_id=self.workflow_run_id)
@@ -338,15 +176,69 @@ class RunStream:
             self._stop_asked = False  # leaving may try again
             raise
 
-    async def _await_task_id(self, reader: RunReader) -> str | None:
-        if reader.is_read_elsewhere:
-            return await reader.wait_for_task_id()
-        return await reader.read_to_task_id()
+    def detach(self) -> None:
+        """Let the run go on when this stream is left; see `WorkflowClient.attach`."""
+        self._on_cancel = "detach"
 
+    # -- going on after a pause ------------------------------------------------------
 
-def _left() -> UsageError:
-    return UsageError("the stream was left before the run's end")
+    async def resume(
+        self,
+        form: HumanInputRequired | PauseReason | str | None = None,
+        *,
+        action: str,
+        inputs: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Answer the form that the paused run waits for; then read on.
 
+        The run's stream is opened anew before the form is sent, so that no event is
+        missed (specification, sections 1.7 and 1.8): iterate again, or ask for the
+        `result`. Servers from 1.14.
 
-def _closed() -> ClientClosed:
-    return ClientClosed("the client was closed")
+        Args:
+            form: which one, if several wait: an item of ``result.reasons``, the event
+                `HumanInputRequired`, or a form token.
+            action: the ``id`` of one of the form's actions.
+            inputs: the form's values by ``output_variable_name``; all of them.
+
+        Raises:
+            UsageError: the run does not wait, or no such form is known.
+            InvalidInputs: the values cannot be sent.
+            APIError: the server refused; the run goes on waiting, and after
+                `InvalidFormData` the form may be answered again.
+        """
+        if not isinstance(self._events.outcome, WorkflowPaused):
+            msg = "the run is not paused"
+            raise UsageError(msg)
+        if self.left:
+            raise left_early()
+        opening = Submitted(
+            request=_protocol.events_request(
+                self.workflow_run_id or "",
+                user=self._call.user,
+                snapshot=False,
+                continue_on_pause=False,
+            ),
+            timeouts=self._call.timeouts,
+            form_token=self._form_token(form),
+            action=action,
+            inputs=inputs or {},
+            user=self._call.user,
+        )
+        answer = await opening.open(self._api, opening.request)
+        self._events.go_on()
+        self._pump.reader.go_on(answer, self._api.describe(opening.request))
+
+    def _form_token(self, form: HumanInputRequired | PauseReason | str | None) -> str:
+        if isinstance(form, str):
+            return form
+        if form is not None:
+            waiting = [form.form_token]
+        else:
+            tokens = [form.form_token for form in self._events.forms]
+            tokens += [reason.form_token for reason in self._events.result().reasons]
+            waiting = list(dict.fromkeys(token for token in tokens if token))
+        if len(waiting) != 1 or not waiting[0]:
+            msg = f"{len(waiting)} forms can be answered here: name one"
+            raise UsageError(msg)
+        return waiting[0]

@@ -15,12 +15,14 @@ from typing import Any
 from ._convert import is_object
 from ._protocol import result_of
 from ._refusal import error_of_event
+from ._repeats import Repeats
 from ._sse import SSEDecoder
 from ._wire import (
     DecodeError,
     broken_json,
     decode,
     event_hooks,
+    structure_event,
     unknown_event,
 )
 from .errors import APIError, DifyError, UnexpectedAnswer
@@ -28,15 +30,18 @@ from .events import (
     EVENTS,
     Error,
     Event,
+    HumanInputRequired,
     NodeFinished,
+    NodeStarted,
     Ping,
     TextChunk,
     TextReplace,
     TtsMessageEnd,
     WorkflowFinished,
     WorkflowPaused,
+    WorkflowStarted,
 )
-from .models import RunResult
+from .models import RunRef, RunResult
 
 
 _PING = Ping()
@@ -51,29 +56,46 @@ class EventStream:
     Attributes:
         task_id: learnt from the first event that has it.
         workflow_run_id: likewise.
+        ids_missing: True until both are known.
         outcome: the event that ended the run's stream, else None.
         failed_node: the node that failed last.
+        forms: those that the run came to wait for, since it last went on.
+        truncated: True if an event said that it did not carry the outputs whole.
         events_seen: how many events came, pings not counted.
         may_be_spoken: False once ``tts_message_end`` or a pause or error came.
-        failure: the error that `feed` raised.
-        on_task_id: called when the task id becomes known.
+        failure: why `feed` cannot go on.
+        rejoined: True once the stream broke and was opened again, so that events may
+            come again which came before.
+        on_id: called when one of the ids becomes known.
     """
 
-    def __init__(self, max_event_bytes: int) -> None:
-        self.task_id: str | None = None
-        self.workflow_run_id: str | None = None
+    def __init__(
+        self,
+        max_event_bytes: int,
+        *,
+        known: RunRef | None = None,
+        ends_on_pause: bool = True,
+    ) -> None:
+        self.task_id = known.task_id if known else None
+        self.workflow_run_id = known.workflow_run_id if known else None
         self.outcome: Event | None = None
         self.failed_node: NodeFinished | None = None
+        self.forms: list[HumanInputRequired] = []
+        self.truncated = False
         self.events_seen = 0
         self.may_be_spoken = True
         self.failure: DifyError | None = None
-        self.on_task_id: Callable[[], None] | None = None
+        self.rejoined = False
+        self.on_id: Callable[[], None] | None = None
+        self._max_event_bytes = max_event_bytes
+        self._ends_on_pause = ends_on_pause
         self._decoder = SSEDecoder(max_event_bytes)
         self._hooks: _Hooks = event_hooks()
-        self._ids_missing = True
+        self.ids_missing = self.task_id is None or self.workflow_run_id is None
         self._complete = False
         self._text = io.StringIO()
         self._write = self._text.write
+        self._repeats = Repeats()
 
     @property
     def text(self) -> str:
@@ -91,7 +113,7 @@ class EventStream:
         Unknown ones, and rare ones that the run's own state is made of, are decoded
         in any case.
         """
-        if wants is None:
+        if wants is None or self.rejoined:
             self._hooks = event_hooks()
             return
         unwanted = _unwanted()
@@ -102,7 +124,30 @@ class EventStream:
 
     def decode_least(self) -> None:
         """Pass over all events, but for the exceptions of `decode_only`."""
-        self._hooks = _unwanted()
+        self._hooks = event_hooks() if self.rejoined else _unwanted()
+
+    def go_on(self) -> None:
+        """Take the bytes of another answer for the same run, whose pause is over."""
+        self._decoder = SSEDecoder(self._max_event_bytes)
+        self.outcome = self.failure = None
+        self.may_be_spoken, self._complete = True, False
+        self.forms.clear()
+
+    def rejoin(self) -> None:
+        """Take the bytes of another answer for the same run, after the first broke.
+
+        It begins with a summary, in reduced events, of what ran before (specification,
+        section 1.7): what came before is passed over.
+        """
+        self.go_on()
+        self.rejoined = True
+        self._hooks = event_hooks()
+
+    def end(self, event: Event) -> None:
+        """Take note of an end that was learnt elsewhere."""
+        self.failure = None
+        self._note(event)
+        self.may_be_spoken, self._complete = False, True
 
     @property
     def is_complete(self) -> bool:
@@ -112,11 +157,8 @@ class EventStream:
     def feed(self, chunk: bytes) -> Iterator[Event]:  # noqa: C901, PLR0912 - see below
         """Decode the events that *chunk* completes.
 
-        The iterator must be exhausted before the next call. Pings are events, too.
-
-        Raises:
-            TooLarge: an event is over its limit.
-            UnexpectedAnswer: a frame's data is no JSON object.
+        The iterator must be exhausted before the next call. Pings are events, too. An
+        event that is over its limit, or no JSON object, ends it and is `failure`.
         """
         if self.is_complete:
             return
@@ -131,7 +173,7 @@ class EventStream:
                     continue
                 obj = decode(data)
                 self.events_seen += 1
-                if self._ids_missing:
+                if self.ids_missing:
                     self._learn(obj)
                 try:
                     event = self._hooks[obj["event"]](obj)
@@ -142,8 +184,8 @@ class EventStream:
                 kind = event.__class__
                 if kind is TextChunk:
                     self._write(event.text)
-                elif kind in _TELLING:
-                    self._note(event)
+                elif kind in _TELLING and not self._note(event):
+                    continue  # it came before
                 elif kind is dict:
                     self._take(event)
                     continue
@@ -157,12 +199,8 @@ class EventStream:
                 return
             if isinstance(error, DecodeError):
                 error = broken_json(data or b"", error)
-            raise self._failed(error) from None
-
-    def _failed(self, error: DifyError) -> DifyError:
-        error.run_id, error.task_id = self.workflow_run_id, self.task_id
-        self.failure = error
-        return error
+            error.run_id, error.task_id = self.workflow_run_id, self.task_id
+            self.failure = error
 
     def _odd(self, frame_name: str, obj: Any) -> Any:
         """An event of a name that is not one of ours, or not where Dify puts it.
@@ -182,17 +220,17 @@ class EventStream:
         if not is_object(obj):
             return
         run_id, task_id = obj.get("workflow_run_id"), obj.get("task_id")
+        before = self.workflow_run_id, self.task_id
         if self.workflow_run_id is None and isinstance(run_id, str):
             self.workflow_run_id = run_id
-            self._ids_missing = self.task_id is None
-        if self.task_id is not None or not isinstance(task_id, str):
-            return
         # Snapshots and finished runs have the run's id for the task's: no use.
-        if task_id != self.workflow_run_id:
-            self.task_id = task_id
-            self._ids_missing = self.workflow_run_id is None
-            if self.on_task_id is not None:
-                self.on_task_id()
+        if self.task_id is None and task_id != self.workflow_run_id:
+            self.task_id = task_id if isinstance(task_id, str) else None
+        if before == (self.workflow_run_id, self.task_id):
+            return
+        self.ids_missing = self.workflow_run_id is None or self.task_id is None
+        if self.on_id is not None:
+            self.on_id()
 
     def _take(self, obj: dict[str, Any]) -> None:
         """Take from an event that nobody wants what the run's own state needs."""
@@ -202,28 +240,46 @@ class EventStream:
         text = data.get("text")
         if isinstance(text, str):
             self._write(text)
-        elif data.get("status") == "failed":
-            self._note(event_hooks()["node_finished"](obj))
+        elif data.get("status") == "failed" or data.get("outputs_truncated"):
+            self._note(structure_event(obj))
 
-    def _note(self, event: Event | None) -> None:
+    def _note(self, event: Event) -> bool:
+        """Take what the event tells of the run; False if it came before."""
+        if self._repeats.knows(event, rejoined=self.rejoined):
+            self.events_seen -= 1
+            return False
         match event:
             case TextReplace(text=text):
                 self._text = io.StringIO()
                 self._write = self._text.write
                 self._write(text)
-            case NodeFinished(status="failed"):
-                self.failed_node = event
+            case NodeFinished():
+                if event.status == "failed":
+                    self.failed_node = event
+                if event.node_type == "end" and event.outputs_truncated:
+                    self.truncated = True
+            case HumanInputRequired():
+                self.forms.append(event)
             case TtsMessageEnd():
                 self.may_be_spoken = False
                 self._complete = self.outcome is not None
             case WorkflowFinished() | WorkflowPaused() | Error():
-                if self.outcome is None:
-                    self.outcome = event
-                    if not isinstance(event, WorkflowFinished):
-                        self.may_be_spoken = False
-                    self._complete = not self.may_be_spoken
+                self._note_end(event)
             case _:
                 pass
+        return True
+
+    def _note_end(self, event: WorkflowFinished | WorkflowPaused | Error) -> None:
+        if isinstance(event, WorkflowPaused) and not self._ends_on_pause:
+            return
+        data = event.raw.get("data")
+        if is_object(data) and data.get("outputs_truncated") is True:
+            self.truncated = True  # no server was seen to say so here
+        if self.outcome is None:
+            self.outcome = event
+            if not isinstance(event, WorkflowFinished):
+                self.may_be_spoken = False
+            self._complete = not self.may_be_spoken
 
     def result(self, *, stopped: bool = False) -> RunResult:
         """What the run has produced; *stopped* tells that we asked for a stop."""
@@ -244,13 +300,14 @@ class EventStream:
         return error.with_result(self.result())
 
 
-# Events that tell something about the run itself.
-_TELLING = frozenset(
+# Events that tell something about the run itself, and those that a server may repeat.
+_RARE = frozenset(
     {
-        *(TextReplace, NodeFinished, TtsMessageEnd),
+        *(TextReplace, TtsMessageEnd, HumanInputRequired),
         *(WorkflowFinished, WorkflowPaused, Error),
     }
 )
+_TELLING = _RARE | {WorkflowStarted, NodeStarted, NodeFinished}
 
 
 def _nobody(_: dict[str, Any]) -> None:
@@ -270,7 +327,7 @@ def _unwanted() -> _Hooks:
     ones the state takes what it needs.
     """
     rare = {
-        name: hook if EVENTS[name] in _TELLING else _nobody
+        name: hook if EVENTS[name] in _RARE else _nobody
         for name, hook in event_hooks().items()
     }
     return {**rare, "text_chunk": _as_it_is, "node_finished": _as_it_is}

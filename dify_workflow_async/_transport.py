@@ -10,6 +10,7 @@ from typing import Protocol
 
 from ._config import Timeouts
 from ._protocol import Request
+from ._secret import Secret
 
 
 class Answer(Protocol):
@@ -42,20 +43,27 @@ class Transport(Protocol):
         request: Request,
         *,
         base_url: str,
-        api_key: str,
+        api_key: Secret,
         timeouts: Timeouts,
         deadline: float | None,
+        own_server: bool = True,
     ) -> Answer:
         """Send *request* and wait for the headers of its answer.
 
         Redirects are answers, too. *deadline* is a time of the loop's clock, at which
-        ``Timeouts.total`` is over.
+        ``Timeouts.total`` is over. A body that is sent piece by piece has
+        ``Timeouts.idle`` for each piece to be taken, and then ``first_byte``.
+
+        An empty *api_key* is not sent, and another server than the client's *own_server*
+        gets none of the headers that the user has set.
 
         Raises:
             ConnectionFailed, ConnectTimeout: nothing was sent.
             FirstByteTimeout: nothing came back in ``Timeouts.first_byte`` seconds.
+            IdleTimeout: nothing of a body was taken in ``Timeouts.idle`` seconds.
             TotalTimeout: nor before the deadline.
             ConnectionLost: the connection broke before the headers came.
+            Exception: what the maker of the body has raised, as it is.
         """
         ...
 

@@ -19,10 +19,14 @@ from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 import attrs
 import orjson
 
+from cattrs import transform_error
 from cattrs.preconf.orjson import OrjsonConverter, make_converter
 
 from ._convert import (
+    account_of_name,
+    flat_variables,
     is_array,
+    text_of_number,
     to_bool,
     to_datetime,
     to_decimal,
@@ -31,7 +35,7 @@ from ._convert import (
     to_mapping,
     to_str,
 )
-from .errors import UnexpectedAnswer
+from .errors import OutputsMismatch, UnexpectedAnswer
 from .events import EVENTS, Event, UnknownEvent
 from .models import default_of
 
@@ -68,6 +72,13 @@ _SELDOM = frozenset(
 
 # Where the wire's name of a field may be another (specification, section 3.6).
 _OTHER_NAMES = {("PauseReason", "type"): "TYPE"}
+
+# Where the whole of a field may have another form (sections 1.9, 1.10, 1.12).
+_OTHER_FORMS: Mapping[tuple[str, str], Callable[[Any], Any]] = {
+    ("LogEntry", "created_by_account"): account_of_name,
+    ("Parameters", "user_input_form"): flat_variables,
+    ("UploadedFile", "created_by"): text_of_number,
+}
 
 
 @cache
@@ -162,8 +173,11 @@ def _class_hook(cls: type[Any]) -> Hook:
         scope[f"set_{field.name}"] = getattr(cls, field.name).__set__
         if field.name == "raw":
             lines.append("    set_raw(_self, _obj)")
-        else:
-            lines += _field_lines(field, hints[field.name], scope)
+            continue
+        if convert := _OTHER_FORMS.get((cls.__name__, field.name)):
+            scope[f"form_{field.name}"] = convert
+            lines.append(f"    {field.name} = form_{field.name}({field.name})")
+        lines += _field_lines(field, hints[field.name], scope)
     lines.append("    return _self")
     exec("\n".join(lines), scope)  # noqa: S102 - cattrs, too, generates its functions
     return cast("Hook", scope["structure"])
@@ -292,3 +306,23 @@ def structure_event(obj: dict[str, Any]) -> Event:
     name = obj.get("event")
     hook = event_hooks().get(name) if isinstance(name, str) else None
     return (hook and hook(obj)) or unknown_event(obj)
+
+
+# -- what users want made of outputs -------------------------------------------------
+
+
+@cache
+def _strict() -> OrjsonConverter:
+    return make_converter()
+
+
+def structure_outputs(outputs: Mapping[str, Any], cls: type[T]) -> T:
+    """Make a *cls* of a run's outputs, strictly: any class that cattrs knows.
+
+    Raises:
+        OutputsMismatch: they do not fit; every problem begins with its path.
+    """
+    try:
+        return _strict().structure(outputs, cls)
+    except Exception as error:  # noqa: BLE001 - whatever a user's own hooks raise
+        raise OutputsMismatch(transform_error(error, path="outputs")) from None

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from ._app import AppVerbs
+from ._files import FileVerbs
+from ._follow import FollowVerbs
 from ._runs import RunVerbs
 
 
-class WorkflowClient(RunVerbs):
+class WorkflowClient(RunVerbs, FollowVerbs, AppVerbs, FileVerbs):
     """Runs the workflow of one Dify app.
 
     One client serves a whole process: it holds a pool of connections, and thousands of
@@ -26,6 +29,7 @@ class WorkflowClient(RunVerbs):
         retry: see `RetryPolicy`.
         on_cancel: what becomes of a run whose caller is cancelled or leaves early:
             ``"stop"`` stops it on the server, ``"detach"`` lets it go on.
+        on_retry: called before a request is sent again; see `Retry`.
         ssl: a context, or False to check no certificate.
         proxy: URL of an HTTP proxy.
         headers: sent with every request.
@@ -33,4 +37,8 @@ class WorkflowClient(RunVerbs):
 
     Raises:
         ConfigurationError: no key, a base URL that is none, a wrong setting.
+
+    Warns:
+        InsecureConnectionWarning: ``http://`` to another machine shows the key to all
+            who are on the way.
     """

@@ -6,26 +6,23 @@ import ssl as ssl_
 
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import aiohttp
 import attrs
 
 from .. import _protocol
 from .._aiohttp import AiohttpTransport
-from .._api import Api
-from .._call import (
-    Call,
-    Defaults,
-    Inputs,
-    OnCancel,
-    RunOptions,
-    checked_on_cancel,
-    make_call,
-)
+from .._api import Api, AppCache
+from .._call import Defaults, OnCancel, checked_on_cancel
 from .._config import Limits, Timeouts, settings
 from .._lifetime import Lifetime
 from .._retry import RetryPolicy
+from .._secret import Secret, find_key, warn_of_clear_text
+from .._wire import structure_outputs
+from ..errors import OutputsMismatch
+from ..hooks import OnRetry, checked_hook
+from ..models import RunResult
 
 
 class Base:
@@ -43,24 +40,30 @@ class Base:
         retry: RetryPolicy | None = None,
         on_cancel: OnCancel = "stop",
         max_concurrent_runs: int | None = None,
+        on_retry: OnRetry | None = None,
         # Connections
         session: aiohttp.ClientSession | None = None,
         ssl: ssl_.SSLContext | bool = True,
         proxy: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        found = settings(api_key, base_url, user)
+        key = Secret(api_key)
+        del api_key  # no frame of ours holds it as text: see _secret
+        key = find_key(key)
+        found = settings(key.reveal(), base_url, user)
         self._user = found.user
         self._on_cancel: OnCancel = checked_on_cancel(on_cancel)
         self._api = Api(
             transport=AiohttpTransport(session, ssl=ssl, proxy=proxy, headers=headers),
             lifetime=Lifetime(max_concurrent_runs),
             base_url=_protocol.normalize_base_url(found.base_url),
-            api_key=found.api_key,
+            api_key=key,
             timeouts=timeouts or Timeouts(),
             limits=limits or Limits(),
             retry=retry or RetryPolicy(),
+            on_retry=checked_hook(on_retry),
         )
+        warn_of_clear_text(self._api.base_url, stacklevel=2)
 
     def with_options(
         self,
@@ -71,22 +74,28 @@ class Base:
         limits: Limits | None = None,
         retry: RetryPolicy | None = None,
         on_cancel: OnCancel | None = None,
+        on_retry: OnRetry | None = None,
     ) -> Self:
         """A cheap copy with other settings, on the same connections and limits.
 
         The key selects the app, so a backend with many apps makes one client and a
         copy for each. Closing any of them closes all.
         """
-        found = settings(api_key or self._api.api_key, None, None, environ={})
+        is_same = api_key is None
+        key = Secret(api_key)
+        del api_key
+        key = find_key(key, self._api.api_key)
         copy = type(self).__new__(type(self))
         copy._user = user or self._user
         copy._on_cancel = checked_on_cancel(on_cancel or self._on_cancel)
         copy._api = attrs.evolve(
             self._api,
-            api_key=found.api_key,
+            api_key=key,
+            cache=self._api.cache if is_same else AppCache(),
             timeouts=timeouts or self._api.timeouts,
             limits=limits or self._api.limits,
             retry=retry or self._api.retry,
+            on_retry=checked_hook(on_retry) or self._api.on_retry,
         )
         return copy
 
@@ -98,9 +107,9 @@ class Base:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.base_url} user={self._user!r}>"
 
-    def _call(self, inputs: Inputs | None, options: RunOptions) -> Call:
-        defaults = Defaults(self._user, self._api.timeouts, self._on_cancel)
-        return make_call(inputs or {}, defaults, **options)
+    @property
+    def _defaults(self) -> Defaults:
+        return Defaults(self._user, self._api.timeouts, self._on_cancel)
 
     # -- life ------------------------------------------------------------------------
 
@@ -130,3 +139,23 @@ class Base:
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+
+def checked(
+    result: RunResult, *, check: bool, output: type[Any] | None = None
+) -> RunResult[Any]:
+    """The result, with its outputs as *output*; raises what *check* asks for.
+
+    Raises:
+        RunFailed, RunStopped, RunPaused: the run ended so.
+        OutputsMismatch: the outputs of a run that succeeded make no *output*.
+    """
+    if check:
+        result.raise_for_status()
+    if output is None or not result.is_success:
+        return result
+    try:
+        return attrs.evolve(result, output=structure_outputs(result.outputs, output))
+    except OutputsMismatch as error:
+        error.result, error.run_id = result, result.workflow_run_id
+        raise

@@ -1,28 +1,51 @@
-"""The verbs that run a workflow, and follow its runs."""
+"""The verbs that run a workflow."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import Unpack
+from typing import Any, TypeVar, Unpack, overload
 
-from .. import _protocol
-from .._call import Files, Inputs, RunOptions, with_total
+from .._call import BlockingOptions, Inputs, RunOptions, new_opening, new_run
 from .._run import RunStream
 from ..events import Event
-from ..models import RunDetail, RunResult
-from ._base import Base
+from ..models import RunRef, RunResult
+from ._base import Base, checked
+
+
+T = TypeVar("T")
 
 
 class RunVerbs(Base):
     """Runs."""
+
+    @overload
+    async def run(
+        self,
+        inputs: Inputs | None = None,
+        *,
+        check: bool = True,
+        output: None = None,
+        **options: Unpack[RunOptions],
+    ) -> RunResult: ...
+
+    @overload
+    async def run(
+        self,
+        inputs: Inputs | None = None,
+        *,
+        check: bool = True,
+        output: type[T],
+        **options: Unpack[RunOptions],
+    ) -> RunResult[T]: ...
 
     async def run(
         self,
         inputs: Inputs | None = None,
         *,
         check: bool = True,
+        output: type[Any] | None = None,
         **options: Unpack[RunOptions],
-    ) -> RunResult:
+    ) -> RunResult[Any]:
         """Run the workflow and wait for its result (specification, section 1.3).
 
         Streams underneath, so that no gateway cuts a long run. The run is started at
@@ -30,8 +53,11 @@ class RunVerbs(Base):
 
         Args:
             inputs: by the names of the Start node's variables; texts, numbers,
-                booleans, lists and mappings. Datetimes go as ISO 8601 text.
+                booleans, lists and mappings, and files as `files` has them. Datetimes
+                go as ISO 8601 text.
             check: False returns the result of a run that did not succeed, too.
+            output: a class to make of the outputs (attrs, dataclass, TypedDict:
+                whatever cattrs knows), as ``result.output``.
             **options: see `RunOptions`.
 
         Returns:
@@ -41,15 +67,14 @@ class RunVerbs(Base):
             InvalidInputs: the inputs cannot be sent; nothing was.
             APIError: the server refused, or an ``error`` event ended the run.
             RunFailed, RunStopped, RunPaused: the run ended so, and *check* is true.
+            OutputsMismatch: it succeeded, and its outputs make no *output*.
             RunInterrupted: the stream broke; the run may still be going.
             RunStateUnknown: no answer came; whether a run began is not known.
             TotalTimeout: it took longer than ``timeout``.
         """
         async with self.stream(inputs, **options) as run:
             result = await run.result()
-        if check:
-            result.raise_for_status()
-        return result
+        return checked(result, check=check, output=output)
 
     def stream(
         self, inputs: Inputs | None = None, **options: Unpack[RunOptions]
@@ -69,7 +94,8 @@ class RunVerbs(Base):
             InvalidInputs: the inputs cannot be sent.
             ConfigurationError: there is no user.
         """
-        return RunStream(self._api, self._call(inputs, options))
+        call = new_run(inputs or {}, self._defaults, **options)
+        return RunStream(self._api, call)
 
     async def events(
         self, inputs: Inputs | None = None, **options: Unpack[RunOptions]
@@ -94,65 +120,51 @@ class RunVerbs(Base):
             async for event in run:
                 yield event
 
+    async def start(
+        self, inputs: Inputs | None = None, **options: Unpack[RunOptions]
+    ) -> RunRef:
+        """Start the workflow and let it go (specification, section 1.3).
+
+        Cancelling the call before it returns stops the run, as ``on_cancel`` says.
+
+        Args:
+            inputs: as for `run`.
+            **options: see `RunOptions`; a dispatcher hears the first event only.
+
+        Returns:
+            What is needed to `wait` for the run, `attach` to it, or `stop` it, from
+            this process or another: it pickles.
+
+        Raises:
+            DifyError: as for `run`, as far as the run's first events tell.
+        """
+        async with self.stream(inputs, **options) as run:
+            ref = await run.begun()
+            await anext(run)  # for the dispatcher
+            run.detach()
+        return ref
+
     async def run_blocking(
         self,
         inputs: Inputs | None = None,
         *,
-        user: str | None = None,
-        files: Files | None = None,
-        workflow_id: str | None = None,
         check: bool = True,
-        timeout: float | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[BlockingOptions],
     ) -> RunResult:
         """Run the workflow in blocking mode (specification, section 1.3).
 
         Gateways cut it after 60 to 100 s, and a cancelled call cannot stop its run,
-        whose id is not known: `run` has neither fault. The arguments are those of
-        `run`.
+        whose id is not known: `run` has neither fault.
+
+        Args:
+            inputs: as for `run`.
+            check: as for `run`.
+            **options: see `BlockingOptions`.
 
         Raises:
             GatewayError: a gateway gave up waiting; the run may go on behind it.
             DifyError: as for `run`.
         """
         self._api.lifetime.check()
-        request = _protocol.run_request(
-            inputs or {},
-            user=user or self._user,
-            response_mode="blocking",
-            files=files,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
-        )
-        result = await self._api.run_blocking(
-            request, with_total(self._api.timeouts, timeout)
-        )
-        if check:
-            result.raise_for_status()
-        return result
-
-    async def get_run(self, run_id: str) -> RunDetail:
-        """Read a run of this app, under way or ended (specification, section 1.5).
-
-        Args:
-            run_id: the ``workflow_run_id``.
-
-        Raises:
-            RunNotFound: the app has no such run; right after a start the server may
-                not have written it yet.
-        """
-        self._api.lifetime.check()
-        return await self._api.get_run(run_id)
-
-    async def stop(self, task_id: str, *, user: str | None = None) -> None:
-        """Ask the server to stop a run (specification, section 1.6).
-
-        The server says success for any id, and stops runs of other users and apps,
-        too: give it none but your own. `RunStream.stop` needs no ids.
-
-        Args:
-            task_id: not the run id; every event has it.
-            user: who started the run; servers up to 1.8 ignore others.
-        """
-        self._api.lifetime.check()
-        await self._api.stop(task_id, user=user or self._user)
+        opening = new_opening(inputs or {}, self._defaults, "blocking", **options)
+        return checked(await opening.block(self._api), check=check)

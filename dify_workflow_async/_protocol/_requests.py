@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
@@ -29,8 +29,8 @@ class Content(Protocol):
     repeatable: bool
     """True if `chunks` may be asked for again."""
 
-    def chunks(self) -> AsyncIterator[bytes]:
-        """The body from its beginning."""
+    def chunks(self) -> AsyncGenerator[bytes]:
+        """The body from its beginning; no piece is empty."""
         ...
 
 
@@ -69,6 +69,8 @@ def normalize_base_url(text: str) -> str:
             fragment.
     """
     try:
+        if holds_line_break(text.strip()):  # which urlsplit() leaves out
+            raise ValueError
         parts = urlsplit(text.strip())
         host, _ = parts.hostname, parts.port
     except ValueError:
@@ -128,16 +130,6 @@ def run_request(
     )
 
 
-def run_detail_request(run_id: str) -> Request:
-    """``GET /workflows/run/{workflow_run_id}`` (1.5)."""
-    return Request(
-        method="GET",
-        path=f"/workflows/run/{escaped(run_id, 'run')}",
-        repeatable=True,
-        run_id=run_id,
-    )
-
-
 def stop_request(task_id: str, *, user: str) -> Request:
     """``POST /workflows/tasks/{task_id}/stop`` (1.6); the server takes it twice."""
     return Request(
@@ -153,7 +145,7 @@ _TRACING = {
     "trace_id": (r"[A-Za-z0-9_-]{1,128}", "1 to 128 of A-Z a-z 0-9 _ -"),
     "trace_session_id": (r"(?=.*\S)[^\x00-\x1f]{1,200}", "1 to 200 characters"),
     "traceparent": (
-        r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}",
+        r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}",
         "version-trace-parent-flags, in hexadecimal digits",
     ),
 }
@@ -173,6 +165,11 @@ def is_a(kind: type, value: object) -> bool:
     return isinstance(value, kind)
 
 
+def holds_line_break(value: str) -> bool:
+    """True for what must go into no header, no path and no head of a form's part."""
+    return "\r" in value or "\n" in value
+
+
 def checked_user(user: str) -> str:
     """The end user's id; the server keeps 255 characters (1.1)."""
     if not is_a(str, user) or not user:
@@ -181,6 +178,9 @@ def checked_user(user: str) -> str:
     if len(user) > 255:
         msg = f"the user has {len(user)} characters; Dify keeps 255"
         raise ConfigurationError(msg)
+    if holds_line_break(user):
+        msg = "the user must hold no line break"
+        raise ConfigurationError(msg)
     return user
 
 
@@ -188,6 +188,8 @@ def escaped(value: str, what: str) -> str:
     try:
         escaped = quote(value, safe="")
     except UnicodeEncodeError:  # a lone surrogate
+        escaped = ""
+    if holds_line_break(value):  # some proxies take escapes apart
         escaped = ""
     # A dot or two would be taken for a step in the path, even escaped.
     if escaped in {"", ".", ".."}:

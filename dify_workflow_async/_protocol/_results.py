@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..events import Error, Event, NodeFinished, WorkflowFinished, WorkflowPaused
-from ..models import RunResult
+from ..models import RunDetail, RunRef, RunResult
 
 
 def result_of(
@@ -45,6 +45,29 @@ def result_of(
     )
 
 
+def result_of_detail(detail: RunDetail, ref: RunRef) -> RunResult:
+    """The result that the detail of the run *ref* tells of."""
+    return RunResult(
+        **{name: getattr(detail, name) for name in (*_IN_DETAIL, *_IN_BOTH)},
+        workflow_run_id=detail.id,
+        task_id=ref.task_id,
+        user=ref.user or None,
+    )
+
+
+def event_of_detail(detail: RunDetail) -> WorkflowFinished | WorkflowPaused:
+    """The event that the run detail stands for, whose own nobody heard."""
+    fields = {name: getattr(detail, name) for name in _IN_BOTH}
+    if detail.status == "paused":
+        return WorkflowPaused(**fields, workflow_run_id=detail.id)
+    return WorkflowFinished(
+        **fields,
+        **{name: getattr(detail, name) for name in _IN_DETAIL},
+        workflow_run_id=detail.id,
+        id=detail.id,
+    )
+
+
 _IN_BOTH = (
     *("raw", "status", "created_at", "elapsed_time", "total_tokens", "total_steps"),
 )
@@ -53,3 +76,4 @@ _IN_FINISH = (
     *(*_IN_BOTH, "workflow_id", "error", "created_by", "finished_at"),
     *("exceptions_count", "files"),
 )
+_IN_DETAIL = ("workflow_id", "outputs", "error", "finished_at")

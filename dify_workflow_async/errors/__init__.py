@@ -23,7 +23,7 @@
     │       ├── UnexpectedAnswer            HTML, a redirect, not a stream
     │       └── TooLarge                    an event or body over its limit
     ├── APIError                    the server said no
-    │   ├── BadRequest                  400
+    │   ├── BadRequest                  400, 412
     │   │   ├── InvalidParam                invalid_param
     │   │   ├── NotWorkflowApp              not_workflow_app
     │   │   ├── AppUnavailable              app_unavailable
@@ -31,21 +31,33 @@
     │   │   ├── ProviderQuotaExceeded       provider_quota_exceeded
     │   │   ├── ModelNotSupported           model_currently_not_support
     │   │   ├── CompletionRequestFailed     completion_request_error
-    │   │   └── WorkflowRequestFailed       workflow_request_error
+    │   │   ├── WorkflowRequestFailed       workflow_request_error
+    │   │   ├── SpeechToTextUnavailable     the app or its model cannot hear
+    │   │   ├── InvalidUpload               no file, several, or one without a name
+    │   │   ├── InvalidFormData             invalid_form_data: try again
+    │   │   └── FormClosed                  412: too late
+    │   │       ├── FormSubmitted               answered already
+    │   │       └── FormExpired                 not answered in time
     │   ├── Unauthorized                401
     │   ├── Forbidden                   403
+    │   │   ├── ExecutionNotAllowed         this workflow, or this version of it
+    │   │   └── FileAccessDenied            somebody else's file
     │   ├── NotFound                    404
-    │   │   └── RunNotFound                 no such run
+    │   │   ├── RunNotFound                 no such run
+    │   │   ├── FileNotFound                no such file
+    │   │   └── EndUserNotFound             no such end user
     │   ├── FileTooLarge                413
-    │   ├── UnsupportedFileType         415
+    │   ├── UnsupportedFileType         415, or a blocked extension
     │   ├── TooManyRequests             429, or the 400 of a busy app
     │   ├── QuotaExceeded               429 rate_limit_error
     │   └── ServerError                 5xx
-    │       └── GatewayError                502, 503, 504, 524
+    │       ├── GatewayError                502, 503, 504, 524
+    │       └── PluginFailed                502 plugin_runtime_error
     ├── RunError                    the run began and did not succeed
     │   ├── RunFailed                   a node failed
     │   ├── RunStopped                  stopped, by us or by others
     │   ├── RunPaused                   waits for a person
+    │   ├── OutputsMismatch             not of the class asked for
     │   ├── RunInterrupted              the stream broke; it may still run
     │   └── RunStateUnknown             nobody knows whether it began
     └── RunEnded                    ended before what was waited for
@@ -53,6 +65,8 @@
 Every error carries ``message``, ``status``, ``code``, ``run_id``, ``task_id``,
 ``request``, ``headers``, ``retry_after`` and ``safe_to_repeat``; what is not known is
 None. None of them holds the API key, and all of them pickle.
+
+Beside the tree stands `InsecureConnectionWarning`, which is no error.
 """
 
 from __future__ import annotations
@@ -62,18 +76,29 @@ from ._api import (
     AppUnavailable,
     BadRequest,
     CompletionRequestFailed,
+    EndUserNotFound,
+    ExecutionNotAllowed,
+    FileAccessDenied,
+    FileNotFound,
     FileTooLarge,
     Forbidden,
+    FormClosed,
+    FormExpired,
+    FormSubmitted,
     GatewayError,
+    InvalidFormData,
     InvalidParam,
+    InvalidUpload,
     ModelNotSupported,
     NotFound,
     NotWorkflowApp,
+    PluginFailed,
     ProviderNotInitialized,
     ProviderQuotaExceeded,
     QuotaExceeded,
     RunNotFound,
     ServerError,
+    SpeechToTextUnavailable,
     TooManyRequests,
     Unauthorized,
     UnsupportedFileType,
@@ -84,12 +109,14 @@ from ._base import (
     ClientClosed,
     ConfigurationError,
     DifyError,
+    InsecureConnectionWarning,
     InvalidInputs,
     StreamBusy,
     UsageError,
     WrongLoop,
 )
 from ._runs import (
+    OutputsMismatch,
     RunEnded,
     RunError,
     RunFailed,
@@ -126,16 +153,28 @@ __all__ = [
     "ConnectionFailed",
     "ConnectionLost",
     "DifyError",
+    "EndUserNotFound",
+    "ExecutionNotAllowed",
+    "FileAccessDenied",
+    "FileNotFound",
     "FileTooLarge",
     "FirstByteTimeout",
     "Forbidden",
+    "FormClosed",
+    "FormExpired",
+    "FormSubmitted",
     "GatewayError",
     "IdleTimeout",
+    "InsecureConnectionWarning",
+    "InvalidFormData",
     "InvalidInputs",
     "InvalidParam",
+    "InvalidUpload",
     "ModelNotSupported",
     "NotFound",
     "NotWorkflowApp",
+    "OutputsMismatch",
+    "PluginFailed",
     "ProtocolError",
     "ProviderNotInitialized",
     "ProviderQuotaExceeded",
@@ -149,6 +188,7 @@ __all__ = [
     "RunStateUnknown",
     "RunStopped",
     "ServerError",
+    "SpeechToTextUnavailable",
     "StreamBusy",
     "Timeout",
     "TooLarge",

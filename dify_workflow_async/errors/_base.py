@@ -128,3 +128,11 @@ class StreamBusy(UsageError):
 
 class CannotStop(UsageError):
     """Raised when a run cannot be stopped, since its task id is not known."""
+
+
+class InsecureConnectionWarning(UserWarning):
+    """Warns that the API key travels unencrypted: ``http://`` to another machine.
+
+    Once for each server and process. Where that is meant to be so, switch it off:
+    ``warnings.simplefilter("ignore", InsecureConnectionWarning)``.
+    """

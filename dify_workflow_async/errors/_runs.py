@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ._base import DifyError
@@ -24,7 +25,7 @@ class RunFailed(RunError):
         node: the event of the node that failed, where the stream told.
     """
 
-    def __init__(self, result: RunResult, node: NodeFinished | None = None) -> None:
+    def __init__(self, result: RunResult[Any], node: NodeFinished | None = None) -> None:
         where = f" in node {node.title or node.node_id!r}" if node else ""
         super().__init__(
             f"the run failed{where}: {result.error or 'no reason given'}",
@@ -42,7 +43,7 @@ class RunStopped(RunError):
         result: what the run produced.
     """
 
-    def __init__(self, result: RunResult) -> None:
+    def __init__(self, result: RunResult[Any]) -> None:
         reason = f": {result.error}" if result.error else ""
         super().__init__(
             f"the run was stopped{reason}",
@@ -59,7 +60,7 @@ class RunPaused(RunError):
         result: what is known so far; ``result.reasons`` holds the forms.
     """
 
-    def __init__(self, result: RunResult) -> None:
+    def __init__(self, result: RunResult[Any]) -> None:
         nodes = ", ".join(result.paused_nodes) or "a node"
         super().__init__(
             f"the run waits for a person at {nodes}",
@@ -95,6 +96,26 @@ class RunStateUnknown(RunError):
 
     It is never asked for again by itself. Look into the app's logs by user and time.
     """
+
+
+class OutputsMismatch(RunError):
+    """Raised when a run's outputs do not fit the class that was asked for.
+
+    Attributes:
+        problems: one sentence for each fault, beginning with its path.
+        result: what the run produced; set by who ran it.
+    """
+
+    def __init__(
+        self,
+        problems: Sequence[str],
+        *,
+        result: RunResult[Any] | None = None,
+        **context: Any,
+    ) -> None:
+        super().__init__("; ".join(problems), **context)
+        self.problems = tuple(problems)
+        self.result = result
 
 
 class RunEnded(DifyError):

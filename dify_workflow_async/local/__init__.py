@@ -6,11 +6,12 @@ client, so that one bug cannot hide in both, and what it sends is held against
 recordings of real servers.
 """
 
+from . import faults
 from ._app import App
-from ._application import ReceivedRequest
 from ._demo import demo_scenario
 from ._errors import FormRefused, RecordingError, ScenarioError
 from ._forms import Form
+from ._received import ReceivedRequest
 from ._replay import Replay
 from ._runs import Run
 from ._scenario import Scenario, Variable
@@ -62,4 +63,5 @@ __all__ = [
     "UploadedFile",
     "Variable",
     "demo_scenario",
+    "faults",
 ]

@@ -1,12 +1,7 @@
 """The routes behind one door: what every request and every answer goes through."""
 
-import json
-
 from collections import deque
-from collections.abc import Mapping
-from typing import Any, Final
-
-import attrs
+from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -14,6 +9,7 @@ from aiohttp.typedefs import Handler
 from ._answers import not_found_page, refusal
 from ._backend import Backend
 from ._errors import RequestRefused
+from ._received import ReceivedRequest, receive
 from ._recording import Recording
 from ._replay import REPLAYED, Replay, run_of
 from ._routes_app import AppRoutes
@@ -23,13 +19,13 @@ from ._routes_files import FileRoutes
 from ._routes_forms import FormRoutes
 from ._routes_logs import LogRoutes
 from ._routes_runs import RunRoutes
+from .faults._plan import Injector
+from .faults._wire import AnswerOver
+from .faults._writer import SpoiledWriter
 
 
 # Far above what a run takes; the limit protects the machine.
 _LARGEST_BODY: Final = 64 * 1024 * 1024
-
-# Their handlers read the body piece by piece.
-_STREAMED: Final = frozenset({"/v1/files/upload", "/v1/audio-to-text"})
 
 _CORS: Final = {
     "Access-Control-Allow-Origin": "*",
@@ -37,37 +33,17 @@ _CORS: Final = {
 }
 
 
-@attrs.frozen(kw_only=True)
-class ReceivedRequest:
-    """A request that came in.
-
-    Args:
-        method: The method.
-        path: The path, such as ``/v1/workflows/run``.
-        query: The query; of a key that occurs twice, the last value.
-        headers: The headers, names in small letters.
-        body: The body; empty where files are uploaded, which are not kept in memory.
-        json: The body as JSON, ``None`` if it is none.
-    """
-
-    method: str
-    path: str
-    query: Mapping[str, str]
-    headers: Mapping[str, str] = attrs.field(repr=False)
-    body: bytes = attrs.field(repr=False)
-    json: Any
-
-
 def make_application(
-    backend: Backend, requests: deque[ReceivedRequest]
+    backend: Backend, requests: deque[ReceivedRequest], injector: Injector
 ) -> web.Application:
     """Make the application of a server.
 
     Args:
         backend: The state of the server.
         requests: Where the requests are noted.
+        injector: What picks the faults of answers.
     """
-    door = _Door(backend, requests)
+    door = _Door(backend, requests, injector)
     application = web.Application(
         middlewares=[door.answer], client_max_size=_LARGEST_BODY
     )
@@ -89,17 +65,41 @@ def make_application(
 class _Door:
     """Notes requests, replays recordings, and turns refusals into answers."""
 
-    def __init__(self, backend: Backend, requests: deque[ReceivedRequest]) -> None:
+    def __init__(
+        self, backend: Backend, requests: deque[ReceivedRequest], injector: Injector
+    ) -> None:
         self._backend = backend
         self._requests = requests
+        self._injector = injector
 
     @web.middleware
     async def answer(
         self, request: web.Request, handler: Handler
     ) -> web.StreamResponse:
-        """Answer a request from a recording or by its handler."""
-        received = await _receive(request)
+        """Answer a request, well or, if a fault is due, less well."""
+        received = await receive(request)
         self._requests.append(received)
+        fault = self._injector.pick(received)
+        if fault is None:
+            return await self._answer(request, received, handler)
+        writer = SpoiledWriter(request, fault)
+        try:
+            await writer.before()
+            response = await self._answer(request, received, handler)
+        except RequestRefused as refused:  # by the fault
+            writer.remove()
+            return refusal(refused)
+        except AnswerOver:
+            return web.Response()  # of which nothing is sent
+        if isinstance(response, web.FileResponse):
+            # Lest the kernel send the file past the fault.
+            response.enable_compression(web.ContentCoding.identity)
+        return response
+
+    async def _answer(
+        self, request: web.Request, received: ReceivedRequest, handler: Handler
+    ) -> web.StreamResponse:
+        """Answer a request from a recording or by its handler."""
         try:
             replayed = await self._replay(request, received)
             return await handler(request) if replayed is None else replayed
@@ -147,19 +147,3 @@ class _Door:
 def _is_stream(recording: Recording) -> bool:
     headers = {name.lower(): value for name, value in recording.headers}
     return headers.get("content-type", "").startswith("text/event-stream")
-
-
-async def _receive(request: web.Request) -> ReceivedRequest:
-    body = b"" if request.path in _STREAMED else await request.read()
-    try:
-        value = json.loads(body)
-    except ValueError:
-        value = None
-    return ReceivedRequest(
-        method=request.method,
-        path=request.path,
-        query=dict(request.query),
-        headers={name.lower(): value for name, value in request.headers.items()},
-        body=body,
-        json=value,
-    )

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from collections import Counter
 from collections.abc import Coroutine, Iterator
 from typing import Any, Final
 
@@ -14,9 +15,18 @@ MAX_KEPT_RUNS: Final = 1_000
 
 
 class RunStore:
-    """All runs of a server, and the owner of their tasks."""
+    """All runs of a server, and the owner of their tasks.
 
-    def __init__(self) -> None:
+    Args:
+        marker: The input by which starts are counted.
+
+    Attributes:
+        starts: How many runs were started, by the value of that input.
+    """
+
+    def __init__(self, marker: str = "marker") -> None:
+        self.starts: Counter[str] = Counter()
+        self._marker = marker
         self._runs: dict[str, Run] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -26,6 +36,7 @@ class RunStore:
     def add(self, run: Run) -> None:
         """Remember a run, and forget the oldest that are over if there are many."""
         self._runs[run.id] = run
+        self.starts[str(run.inputs.get(self._marker, ""))] += 1
         surplus = len(self._runs) - MAX_KEPT_RUNS
         if surplus > 0:
             over = [old.id for old in self if old.is_over]

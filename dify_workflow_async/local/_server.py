@@ -1,6 +1,6 @@
 """LocalServer: a server on a socket of this machine, and its life."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Final, Self
@@ -8,11 +8,15 @@ from typing import Final, Self
 from aiohttp import web
 
 from ._app import App
-from ._application import ReceivedRequest, make_application
+from ._application import make_application
 from ._backend import Backend
 from ._dialect import Dialect
+from ._received import ReceivedRequest
+from ._run_store import RunStore
 from ._runs import Run
 from ._uploads import FileStore, UploadedFile
+from .faults import Fault, FaultPlan, Injected
+from .faults._plan import Injector
 
 
 # Enough for any test to look back on; older requests are forgotten.
@@ -51,6 +55,9 @@ class LocalServer:
         idle_limit: Seconds of silence, also without pings, after which a stream of
             ``/workflow/{workflow_run_id}/events`` ends that no event has closed.
         access_timeout: Seconds that a link to a file is good for.
+        faults: Picks for a request the fault that its answer gets, or ``None``; see
+            `dify_workflow_async.local.faults`.
+        marker: The input by whose value ``starts`` counts.
 
     Attributes:
         requests: What came in, the oldest first; only the last thousand.
@@ -82,6 +89,9 @@ class LocalServer:
         error_silence: float = _IDLE_LIMIT,
         idle_limit: float = _IDLE_LIMIT,
         access_timeout: float = _ACCESS_TIMEOUT,
+        # Faults
+        faults: FaultPlan | None = None,
+        marker: str = "marker",
     ) -> None:
         dialect = Dialect(version)
         delay = dialect.close_delay if close_delay is None else close_delay
@@ -91,12 +101,14 @@ class LocalServer:
             close_delay=delay,
             error_silence=error_silence,
             idle_limit=idle_limit,
+            runs=RunStore(marker),
             files=FileStore(access_timeout),
         )
         self._files_url = files_url
         self._host = host
         self._port = port
         self._runner: web.AppRunner | None = None
+        self._injector = Injector(faults)
         self.requests: deque[ReceivedRequest] = deque(maxlen=MAX_KEPT_REQUESTS)
         for app in apps:
             self.add(app)
@@ -128,6 +140,19 @@ class LocalServer:
         return list(self._backend.runs)
 
     @property
+    def starts(self) -> Counter[str]:
+        """How many runs were started, by their marker; those without one under "".
+
+        Unlike ``runs`` this forgets nothing.
+        """
+        return self._backend.runs.starts
+
+    @property
+    def injected(self) -> list[Injected]:
+        """The faults that answers got, the oldest first."""
+        return list(self._injector.injected)
+
+    @property
     def files(self) -> list[UploadedFile]:
         """The files that were uploaded, the oldest first; gone when it closes."""
         return list(self._backend.files)
@@ -144,6 +169,32 @@ class LocalServer:
         self._backend.apps[app.key] = app
         return app
 
+    def fail_next(
+        self,
+        fault: Fault,
+        *,
+        path: str | None = None,
+        method: str | None = None,
+        times: int | None = 1,
+    ) -> None:
+        """Spoil the next answer, or the next few of them.
+
+        Of several that fit, the one that was asked for first comes first; the plan is
+        asked when there is none.
+
+        Args:
+            fault: What is done to the answer.
+            path: The path of the requests that it is for, such as ``*/run``, where
+                ``*`` is anything; ``None`` is any path.
+            method: The method of them; ``None`` is any.
+            times: How many answers get it; ``None`` is without end.
+        """
+        self._injector.order(fault, path, method, times)
+
+    def heal(self) -> None:
+        """Forget what was asked of `fail_next`, and the plan."""
+        self._injector.clear()
+
     async def start(self) -> None:
         """Listen; without effect on a server that does already.
 
@@ -153,7 +204,7 @@ class LocalServer:
         if self._runner is not None:
             return
         runner = web.AppRunner(
-            make_application(self._backend, self.requests),
+            make_application(self._backend, self.requests, self._injector),
             access_log=None,
             # A client that leaves ends its answer, but never its run.
             handler_cancellation=True,

@@ -22,15 +22,28 @@ class FormAction(Value):
 
 @attrs.frozen(kw_only=True, repr=False, eq=False)
 class FormInput(Value):
-    """A field of a form (specification, section 1.8); ``raw`` has the rest of it.
+    """A field of a form (specification, section 1.8).
 
     Attributes:
         type: ``paragraph``, ``select``, ``file`` or ``file-list``.
         output_variable_name: the key under which the value is submitted.
+        default: of a paragraph: ``type`` (``constant`` or ``variable``), ``selector``
+            and ``value``.
+        option_source: of a select: the same keys; ``value`` is the list of options.
+        allowed_file_types: of files: ``image``, ``document``, ``audio``, ``video`` or
+            ``custom``.
+        allowed_file_upload_methods: of files: ``local_file`` and ``remote_url``.
+        number_limits: of a file list: how many files; 0 if nothing limits them.
     """
 
     type: str | None = None
     output_variable_name: str | None = None
+    default: Mapping[str, Any] | None = None
+    option_source: Mapping[str, Any] | None = None
+    allowed_file_types: tuple[str, ...] = ()
+    allowed_file_extensions: tuple[str, ...] = ()
+    allowed_file_upload_methods: tuple[str, ...] = ()
+    number_limits: int | None = None
     raw: Mapping[str, Any] = raw_field()
 
 

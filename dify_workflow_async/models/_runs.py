@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
 import attrs
 
@@ -16,7 +16,15 @@ from ._forms import PauseReason
 
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
     from ..events import NodeFinished
+
+    T = TypeVar("T", default=None)
+else:
+    from typing import TypeVar
+
+    T = TypeVar("T")  # Python 3.13 is the first that knows defaults
 
 TERMINAL = frozenset({"succeeded", "failed", "stopped", "partial-succeeded"})
 """Statuses after which a run does not change (specification, section 3.7)."""
@@ -96,8 +104,38 @@ class RunDetail(_Run):
     inputs: Mapping[str, Any] | None = None
 
 
+@attrs.frozen(kw_only=True)
+class RunRef:
+    """What is needed to find a run again, from any process; it pickles.
+
+    Attributes:
+        task_id: by which it is stopped; None if no event told it.
+        user: for whom it was started; re-attaching needs the same.
+    """
+
+    workflow_run_id: str
+    task_id: str | None = None
+    user: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Recovered:
+    """How a result was learnt although the stream of its run broke.
+
+    Attributes:
+        breaks: how often the stream broke.
+        seconds: for how long nothing was heard of the run, in all.
+        how: ``attached`` if the stream was opened again, ``read`` if the run's detail
+            had to tell its end.
+    """
+
+    breaks: int
+    seconds: float
+    how: str
+
+
 @attrs.frozen(kw_only=True, repr=False, eq=False)
-class RunResult(_Run):
+class RunResult(_Run, Generic[T]):
     """What a run produced, whichever way it was learnt.
 
     Attributes:
@@ -110,6 +148,11 @@ class RunResult(_Run):
         exceptions_count: nodes that failed and were dealt with.
         paused_nodes: where a paused run waits.
         reasons: why it waits, with the forms.
+        user: the end user that it was run for, where this program ran it.
+        recovered: how it was learnt, if the stream broke.
+        text_complete: False if text may have been streamed while nobody listened: it
+            is not in ``RunStream.text``. The outputs are whole all the same.
+        output: the outputs as the class that ``output=`` asked for, else None.
         failed_node: the event of the node that failed last, where a stream told.
     """
 
@@ -120,7 +163,22 @@ class RunResult(_Run):
     files: tuple[File, ...] = ()
     paused_nodes: tuple[str, ...] = ()
     reasons: tuple[PauseReason, ...] = ()
+    user: str | None = None
+    recovered: Recovered | None = None
+    text_complete: bool = True
+    output: T = attrs.field(default=None)
     failed_node: NodeFinished | None = attrs.field(default=None, repr=False, eq=False)
+
+    @property
+    def ref(self) -> RunRef | None:
+        """What is needed to find the run again; None if its id is not known."""
+        if self.workflow_run_id is None:
+            return None
+        return RunRef(
+            workflow_run_id=self.workflow_run_id,
+            task_id=self.task_id,
+            user=self.user or "",
+        )
 
     def raise_for_status(self) -> None:
         """Raise if the run did not succeed.

@@ -15,7 +15,7 @@ from typing import Any, Self
 import attrs
 import pytest
 
-from dify_workflow_async import RetryPolicy, WorkflowClient
+from dify_workflow_async import RetryPolicy, Timeouts, WorkflowClient
 from dify_workflow_async.local import App, LocalServer, Replay, Scenario
 
 
@@ -350,8 +350,14 @@ async def connect(
     del serve, wild
     async with AsyncExitStack() as stack:
 
-        def make(server: Any, **settings: Any) -> WorkflowClient:
+        def make(
+            server: Any, *, recovers: bool = False, **settings: Any
+        ) -> WorkflowClient:
+            """A wild server knows no runs to look for, unless the test *recovers*."""
             usual = {"api_key": KEY, "user": "u1", "retry": RetryPolicy(base=0.001)}
+            if isinstance(server, Wild) and not recovers:
+                times = settings.get("timeouts", Timeouts())
+                settings["timeouts"] = attrs.evolve(times, recovery=0)
             client = WorkflowClient(base_url=server.base_url, **(usual | settings))
             stack.push_async_callback(client.aclose)
             return client

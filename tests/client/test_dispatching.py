@@ -8,7 +8,7 @@ import asyncio
 
 import pytest
 
-from dify_workflow_async import Dispatcher, RunStream, errors
+from dify_workflow_async import Dispatcher, RunStream, Timeouts, errors
 from dify_workflow_async.events import (
     Event,
     NodeFinished,
@@ -274,7 +274,8 @@ async def test_cancelling_ends_concurrent_handlers(serve, connect, until):
 
 async def test_a_broken_stream_ends_concurrent_handlers(serve, connect, until):
     """The handlers of a run whose stream broke are cancelled, the break is raised."""
-    client = connect(await serve(END, Disconnect(), FOREVER))
+    server = await serve(END, Disconnect(), FOREVER)
+    client = connect(server, timeouts=Timeouts(recovery=0))
     dispatcher, ended = Dispatcher(), []
 
     @dispatcher.on(WorkflowStarted, concurrent=True)
@@ -287,7 +288,7 @@ async def test_a_broken_stream_ends_concurrent_handlers(serve, connect, until):
     with pytest.raises(errors.RunInterrupted):
         async with client.stream(dispatcher=dispatcher) as run:
             await anext(run)
-            await until(lambda: run._scope._tasks)
+            await until(lambda: run._pump.scope._tasks)
             for _ in range(5):
                 await asyncio.sleep(0)
             await run.result()
@@ -346,7 +347,8 @@ async def test_wait_for_a_run_that_ends(how, serve, connect):
     steps = {"finished": [END], "broken": [END, Disconnect(), FOREVER]}
     server = await serve(*steps.get(how, [END, FOREVER]))
     dispatcher = Dispatcher()
-    run = connect(server).stream(dispatcher=dispatcher)
+    client = connect(server, timeouts=Timeouts(recovery=0))
+    run = client.stream(dispatcher=dispatcher)
     waiter = dispatcher.wait_for("never_sent", run=run)
     try:
         async with run:

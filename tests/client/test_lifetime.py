@@ -200,7 +200,7 @@ async def test_however_a_run_ends_the_next_may_begin(how, serve, connect, until)
         "broken": [Disconnect(), FOREVER],
     }
     server = await serve(*steps.get(how, [FOREVER]))
-    client = connect(server, max_concurrent_runs=1)
+    client = connect(server, max_concurrent_runs=1, timeouts=Timeouts(recovery=0))
     verbs = client.with_options(api_key="app-bad") if how == "refused" else client
     mode = "detach" if how == "detached" else "stop"
     async with asyncio.timeout(5):

@@ -8,7 +8,7 @@ import asyncio
 
 import pytest
 
-from dify_workflow_async import RetryPolicy, WorkflowClient, errors
+from dify_workflow_async import RetryPolicy, Timeouts, WorkflowClient, errors
 from dify_workflow_async.events import Error, WorkflowFinished, WorkflowPaused
 from dify_workflow_async.local import (
     Disconnect,
@@ -163,14 +163,14 @@ async def test_paused(serve, connect):
         (ErrorEvent(message="full", code="rate_limit_error", status=429), 2),
         (ErrorEvent(message="new", code="of_tomorrow", status=422), 3),
     ],
-    ids=["with code", "no code", "quota", "unknown code"],
+    ids=["with code", "no code", "model busy", "unknown code"],
 )
 async def test_error_event(sent, expected, version, serve, connect):
     """The event is yielded, then raised as its class, with what the run had done."""
     classes = [
         errors.ProviderNotInitialized,
         errors.ServerError,
-        errors.QuotaExceeded,
+        errors.TooManyRequests,  # of the model's provider (specification, 4.2)
         errors.BadRequest,
     ]
     node = Node(type="llm", text=["half ", "an answer"])
@@ -208,7 +208,7 @@ async def test_error_event_tells_the_answer(version, serve, connect):
 async def test_interrupted(version, serve, connect):
     """A stream that breaks is raised with the run's id, wherever one looks."""
     server = await serve(END, Disconnect(), Sleep(seconds=60), version=version)
-    client = connect(server)
+    client = connect(server, timeouts=Timeouts(recovery=0))
     events, error = await fails_in_stream(client.stream(), errors.RunInterrupted)
     assert events
     assert error.run_id == server.runs[0].id

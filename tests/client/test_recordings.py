@@ -15,7 +15,7 @@ from typing import Any
 import attrs
 import pytest
 
-from dify_workflow_async import RetryPolicy, errors
+from dify_workflow_async import RetryPolicy, Timeouts, errors
 from dify_workflow_async.events import EVENTS, Error, Event, UnknownEvent
 from dify_workflow_async.local import Replay
 
@@ -51,6 +51,7 @@ def named(path: Path) -> str:
 
 ALL = sorted(RECORDINGS.glob("*/*.http"))
 STREAMS = [path for path in ALL if is_stream(path)]
+UNRECOVERED = Timeouts(recovery=0)  # no recording tells what became of it
 BROKEN = RECORDINGS / "dify-1.12.1/disconnect_slow_streaming.http"
 REFUSED = RECORDINGS / "dify-1.14.2/err_missing_required_streaming.http"
 WHOLE = [path for path in STREAMS if path not in {BROKEN, REFUSED}]
@@ -137,7 +138,7 @@ async def test_a_recorded_stream_that_broke(cuts, serve, connect):
     server = await serve(behaviour=Replay(BROKEN, cuts=cuts))
     objects, events = objects_of(BROKEN), []
     with pytest.raises(errors.RunInterrupted) as caught:
-        async with connect(server).stream() as run:
+        async with connect(server, timeouts=UNRECOVERED).stream() as run:
             async for event in run:
                 events.append(event)  # noqa: PERF401
     assert [event.raw for event in events] == objects
@@ -152,7 +153,7 @@ async def test_a_recorded_run_that_broke_is_no_result(serve, connect):
     """`run()` raises for a stream that broke, and does not ask for a second run."""
     server = await serve(behaviour=Replay(BROKEN))
     with pytest.raises(errors.RunInterrupted):
-        await connect(server).run()
+        await connect(server, timeouts=UNRECOVERED).run()
     assert len(server.starts) == 1
 
 

@@ -234,6 +234,7 @@ async def test_ids_that_are_none(bad, web, client):
         ("http://[::1]:5001/v1", "http://[::1]:5001/v1"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:http.* is not encrypted")
 async def test_forms_of_the_base_url(given, base, web, key):
     """The base URL may be given with or without `/v1`, port, sub-path and slash."""
     web.answer("GET", f"{base}/workflows/run/r1", {"id": "r1"})

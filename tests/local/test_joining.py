@@ -34,7 +34,9 @@ async def read_until(response, end: bytes) -> bytes:
     """Read a stream until it has said something."""
     body = b""
     while end not in body:
-        body += await response.content.readany()
+        chunk = await response.content.readany()
+        assert chunk, "the stream ended"
+        body += chunk
     return body
 
 
@@ -127,7 +129,8 @@ async def test_reader_with_snapshot_gets_pings_in_a_pause(begin, join):
     async with LocalServer([app], ping_interval=0.001) as server:
         run = await begin(server, app)
         async with join(server, app, run, **BOTH) as response:
-            await read_until(response, b"event: ping\n\n" * 3)
+            body = await read_until(response, b"event: ping\n\n" * 3)
+    assert b'"workflow_paused"' in body
 
 
 async def test_idle_limit_ends_pings_in_a_pause(begin, join, parse_frames):

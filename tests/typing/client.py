@@ -9,10 +9,11 @@ import ssl
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from datetime import datetime
-from typing import Any, assert_type
+from datetime import UTC, datetime
+from typing import Any, TypedDict, assert_type
 
 import aiohttp
+import attrs
 
 import dify_workflow_async
 
@@ -31,6 +32,8 @@ from dify_workflow_async import (
     events,
     models,
 )
+from dify_workflow_async._call import FollowOptions
+from dify_workflow_async._logs import Page
 
 
 # Settings.
@@ -74,7 +77,7 @@ async def copies(client: MyClient) -> None:
     async with client as entered:
         assert_type(entered, MyClient)
     copy = client.with_options(api_key="app-2", user="u2", retry=RetryPolicy())
-    assert_type(copy, WorkflowClient)
+    assert_type(copy, MyClient)
     client.with_options(base_url="https://other")  # type: ignore[call-arg]
 
 
@@ -91,6 +94,7 @@ async def run(client: WorkflowClient, dispatcher: Dispatcher) -> None:
     assert_type(result.finished_at, datetime | None)
     assert_type(result.files, tuple[models.File, ...])
     assert_type(result.reasons, tuple[models.PauseReason, ...])
+    assert_type(result.ref, models.RunRef | None)
     result.raise_for_status()
     result.status = "failed"  # type: ignore[misc]
 
@@ -103,19 +107,149 @@ async def run(client: WorkflowClient, dispatcher: Dispatcher) -> None:
         dispatcher=dispatcher,
         timeout=1.5,
         trace_id="t1",
+        trace_session_id="s1",
+        traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        validate=True,
         on_cancel="stop",
     )
     options: RunOptions = {"user": "u2", "timeout": 3}
     await client.run({}, **options)
-    await client.run("query")  # type: ignore[arg-type]
-    await client.run({}, usr="u2")  # type: ignore[call-arg]
-    await client.run({}, on_cancel="wait")  # type: ignore[arg-type]
+    await client.run("query")  # type: ignore[call-overload]
+    await client.run({}, usr="u2")  # type: ignore[call-overload]
+    await client.run({}, on_cancel="wait")  # type: ignore[call-overload]
     assert_type(await client.run_blocking({"query": "x"}, timeout=5), RunResult)
+    await client.run_blocking(dispatcher=dispatcher)  # type: ignore[call-arg]
 
-    detail = await client.get_run("r1")
-    assert_type(detail, RunDetail)
-    assert_type(detail.inputs, Mapping[str, Any] | None)
+
+@attrs.frozen
+class Report:
+    """What a program wants of outputs."""
+
+    text: str
+
+
+class Loose(TypedDict):
+    """The same as a dictionary."""
+
+    text: str
+
+
+async def typed(client: WorkflowClient) -> None:
+    """Get outputs as a class, and nothing where none was asked for."""
+    plain = await client.run({"query": "x"})
+    assert_type(plain, RunResult[None])
+    assert_type(plain.output, None)
+    result = await client.run({"query": "x"}, output=Report, check=False, user="u2")
+    assert_type(result, RunResult[Report])
+    assert_type(result.output, Report)
+    assert_type(result.output.text, str)
+    assert_type(await client.run(output=Loose), RunResult[Loose])
+    assert_type(await client.wait("r1", output=Report), RunResult[Report])
+    assert_type(await client.run(output=None), RunResult)
+    await client.run(output=Report(text=""))  # type: ignore[call-overload]
+    await client.run(output=Report, usr="u2")  # type: ignore[call-overload]
+    await client.stream(output=Report)  # type: ignore[call-arg, misc]
+
+
+# Runs that were started before.
+
+
+async def follow(client: WorkflowClient, dispatcher: Dispatcher) -> None:
+    """Start, read, wait, attach, stop: by id and by reference."""
+    ref = await client.start({"query": "x"}, user="u2", dispatcher=dispatcher)
+    assert_type(ref, models.RunRef)
+    assert_type(ref.workflow_run_id, str)
+    assert_type(ref.task_id, str | None)
+    assert_type(models.RunRef(workflow_run_id="r1").user, str)
+
+    for run in (ref, "r1"):
+        detail = await client.get_run(run)
+        assert_type(detail, RunDetail)
+        assert_type(detail.inputs, Mapping[str, Any] | None)
+        assert_type(await client.wait(run), RunResult)
+        assert_type(await client.wait(run, timeout=1.5, check=False), RunResult)
+        await client.stop(run)
     await client.stop("t1", user="u1")
+
+    stream = client.attach(ref, include_state_snapshot=True, continue_on_pause=True)
+    assert_type(stream, RunStream)
+    options: FollowOptions = {"user": "u2", "timeout": 3}
+    client.attach("r1", dispatcher=dispatcher, on_cancel="stop")
+    client.attach("r1", continue_on_pause=True, **options)
+    client.attach("r1", files=())  # type: ignore[call-arg]
+    client.attach(5)  # type: ignore[arg-type]
+    async with stream as run_:
+        assert_type(await run_.begun(), models.RunRef)
+        assert_type(run_.ref, models.RunRef | None)
+        run_.detach()
+
+
+async def people(client: WorkflowClient, run: RunStream) -> None:
+    """Answer forms, in the stream and from elsewhere."""
+    try:
+        await client.run()
+    except errors.RunPaused as error:
+        ref, reason = error.result.ref, error.result.reasons[0]
+        assert_type(ref, models.RunRef | None)
+        assert_type(reason, models.PauseReason)
+        assert_type(reason.form_token, str | None)
+        await run.resume(reason, action="approve", inputs={"comment": "x"})
+    except errors.FormClosed:
+        pass
+    await run.resume(action="approve")
+    await run.resume(events.HumanInputRequired(form_token="f"), action="approve")
+    await run.resume("f1", action="approve")
+    await run.resume("f1")  # type: ignore[call-arg]
+
+    assert_type(client.resume("r1", "f1", action="approve"), RunStream)
+    inputs: Mapping[str, object] = {"comment": "x"}
+    client.resume("r1", "f1", action="a", inputs=inputs, user="u1", timeout=1)
+    client.resume("r1", action="approve")  # type: ignore[call-arg]
+
+    form = await client.get_form("f1")
+    assert_type(form, models.Form)
+    assert_type(form.inputs, tuple[models.FormInput, ...])
+    assert_type(form.user_actions, tuple[models.FormAction, ...])
+    await client.submit_form("f1", action="approve", inputs=inputs, user="u1")
+    await client.submit_form("f1", "approve")  # type: ignore[call-arg]
+
+
+# The app.
+
+
+async def app(client: WorkflowClient) -> None:
+    """Read what the app and its server tell."""
+    parameters = await client.parameters(refresh=True)
+    assert_type(parameters, models.Parameters)
+    assert_type(parameters.user_input_form, tuple[models.InputVariable, ...])
+    await client.validate({"query": "x"}, files=[{"type": "image"}])
+    assert_type(await client.info(), models.AppInfo)
+    assert_type(await client.site(), models.Site)
+    assert_type(await client.meta(), models.Meta)
+    assert_type(await client.end_user("e1"), models.EndUser)
+    assert_type(await client.server_info(), models.ServerInfo)
+
+    page = await client.logs()
+    assert_type(page.entries, tuple[models.LogEntry, ...])
+    assert_type(page.total, int | None)
+    assert_type(page, Page)
+    assert_type(await page.next_page(), Page | None)
+    for entry in page:
+        assert_type(entry.workflow_run, models.LogRun | None)
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    logs = client.logs(
+        page=2,
+        limit=100,
+        keyword="x",
+        status="failed",
+        before=moment,
+        after=moment,
+        user="u1",
+        account="a@example.com",
+    )
+    async for entry in logs:
+        assert_type(entry, models.LogEntry)
+    _ = client.logs(before="2026-01-01")  # type: ignore[arg-type]
 
 
 async def stream(client: WorkflowClient) -> None:
@@ -160,10 +294,15 @@ async def fail(client: WorkflowClient) -> None:
     try:
         await client.run()
     except errors.RunFailed as error:
-        assert_type(error.result, RunResult)
+        assert_type(error.result, RunResult[Any])
         assert_type(error.node, events.NodeFinished | None)
     except errors.RunInterrupted as error:
         assert_type(error.may_be_running, bool)
+    except errors.OutputsMismatch as error:
+        assert_type(error.problems, tuple[str, ...])
+        assert_type(error.result, RunResult[Any] | None)
+    except errors.InvalidInputs as error:
+        assert_type(error.problems, tuple[str, ...])
     except errors.APIError as error:
         assert_type(error.result, RunResult | None)
     except TimeoutError:

@@ -16,6 +16,9 @@ from hypothesis import strategies as st
 
 from dify_workflow_async import _convert
 from dify_workflow_async._convert import (
+    account_of_name,
+    flat_variables,
+    text_of_number,
     to_bool,
     to_datetime,
     to_decimal,
@@ -290,6 +293,30 @@ def test_an_object_is_not_copied():
     value = {"a": 1}
 
     assert to_mapping(value) is value
+
+
+@pytest.mark.parametrize(
+    ("convert", "value", "expected"),
+    [
+        (text_of_number, 123, "123"),
+        (text_of_number, True, True),
+        (text_of_number, "x", "x"),
+        (text_of_number, None, None),
+        (account_of_name, "Ann", {"name": "Ann"}),
+        (account_of_name, {"id": "1"}, {"id": "1"}),
+        (account_of_name, 5, 5),
+        (flat_variables, [{"file": {"a": 1}}], [{"a": 1, "type": "file"}]),
+        (flat_variables, [{"file": {"type": "x"}}], [{"type": "file"}]),
+        (flat_variables, [{"file": 1}, {}, None], [{"file": 1}, {}, None]),
+        (flat_variables, [{"a": {}, "b": {}}], [{"a": {}, "b": {}}]),
+        (flat_variables, {"file": {}}, {"file": {}}),
+        (flat_variables, None, None),
+    ],
+    ids=shown,
+)
+def test_other_forms_of_whole_fields(convert, value, expected):
+    """What comes in another form is brought into the usual one; all else is left."""
+    assert convert(value) == expected
 
 
 ANYTHING = st.recursive(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import re
 
 from datetime import UTC, datetime
 from urllib.parse import unquote
@@ -12,7 +13,7 @@ from urllib.parse import unquote
 import attrs
 import pytest
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from dify_workflow_async import _protocol
@@ -81,6 +82,7 @@ def test_base_url(text, url):
         *("ftp://host/v1", "file:///v1", "ws://host", "https://", "https:///v1"),
         *("https://:443/v1", "http://host:99999", "http://host:port", "http://[::1"),
         *("http://user:pw@host/v1", "http://user@host", "http://:pw@host"),
+        *("http://ho\r\nst", "http://host/\nv1"),
         *("http://host/v1?key=x", "http://host/v1#x", "javascript:alert(1)"),
     ],
 )
@@ -213,11 +215,12 @@ BY_ID = {
 }
 
 
-@pytest.mark.parametrize("value", ["", ".", ".."])
+@pytest.mark.parametrize("value", ["", ".", "..", "a\r\nX: y", "a\n", "\ra"])
 @pytest.mark.parametrize("what", BY_ID)
-def test_ids_that_are_steps_in_a_path(what, value):
-    """An id that would lead to another path, even escaped, is refused."""
-    with pytest.raises(ConfigurationError, match=f"{value!r} is no {what} id"):
+def test_ids_that_no_path_can_hold(what, value):
+    """An id that would lead to another path, or out of it, is refused."""
+    said = re.escape(f"{value!r} is no {what} id")
+    with pytest.raises(ConfigurationError, match=said):
         BY_ID[what](value)
 
 
@@ -229,7 +232,6 @@ def test_ids_that_are_steps_in_a_path(what, value):
         ("../logs", "..%2Flogs"),
         ("a?b#c", "a%3Fb%23c"),
         ("a b%20", "a%20b%2520"),
-        ("\r\nX: y", "%0D%0AX%3A%20y"),
         ("你", "%E4%BD%A0"),
         ("...", "..."),
     ],
@@ -255,9 +257,12 @@ def test_ids_that_are_no_text_for_a_url(what):
 
 
 @settings(deadline=None)
-@given(value=st.text(min_size=1).filter(lambda x: x not in {".", ".."}))
+@given(
+    value=st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), min_size=1)
+)
 def test_any_id_is_one_part_of_the_path(value):
-    """Any text comes back from its part of the path."""
+    """Any text without a line break comes back from its part of the path."""
+    assume(value not in {".", ".."})
     path = run_detail_request(value).path
 
     assert path.isascii()

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import cast
+
+import pytest
+
 from dify_workflow_async._reader import RunReader
+from dify_workflow_async._recovery import Mender
 from dify_workflow_async._stream import EventStream
 
 
@@ -24,14 +30,37 @@ class Silence:
 
 
 def reader_of(events: EventStream) -> RunReader:
-    return RunReader(Silence(), events, request="POST /run", tail=0)
+    mender = cast("Mender", None)  # nothing breaks here
+    return RunReader(Silence(), events, request="POST /run", tail=0, mender=mender)
 
 
-async def test_all_who_wait_learn_the_task_id():
+@pytest.fixture
+async def read() -> AsyncIterator[Callable[[RunReader], Awaitable[None]]]:
+    """Give a function that has another task read, until the test ends."""
+    tasks: list[asyncio.Task[None]] = []
+
+    async def begin(reader: RunReader) -> None:
+        async def hold() -> None:
+            with reader.claimed():
+                claimed.set()
+                await asyncio.Event().wait()
+
+        claimed = asyncio.Event()
+        tasks.append(asyncio.create_task(hold()))
+        await claimed.wait()
+
+    yield begin
+    for task in tasks:
+        task.cancel()
+
+
+async def test_all_who_wait_learn_the_task_id(read):
     """However many wait for the task id, all of them learn it from whoever reads."""
     events = EventStream(1000)
     reader = reader_of(events)
-    waiting = [asyncio.create_task(reader.wait_for_task_id()) for _ in range(3)]
+    await read(reader)
+    waiting = [asyncio.create_task(reader.read_to_task_id()) for _ in range(3)]
+    both = asyncio.create_task(reader.read_to_ids())
     await asyncio.sleep(0)
     assert not any(task.done() for task in waiting)
 
@@ -39,17 +68,22 @@ async def test_all_who_wait_learn_the_task_id():
 
     async with asyncio.timeout(2):
         assert await asyncio.gather(*waiting) == ["t", "t", "t"]
-        assert await reader.wait_for_task_id() == "t"
+        assert await reader.read_to_task_id() == "t"
+        assert not both.done()
+        list(events.feed(b'data: {"event": "x", "workflow_run_id": "r"}\n\n'))
+        await both
 
 
-async def test_nobody_waits_for_a_stream_that_is_over():
+async def test_nobody_waits_for_a_stream_that_is_over(read):
     """Who waits when the stream ends, and who comes later, learns that there is none."""
     reader = reader_of(EventStream(1000))
-    waiting = asyncio.create_task(reader.wait_for_task_id())
+    await read(reader)
+    waiting = asyncio.create_task(reader.read_to_task_id())
     await asyncio.sleep(0)
 
     reader.close()
 
     async with asyncio.timeout(2):
         assert await waiting is None
-        assert await reader.wait_for_task_id() is None
+        assert await reader.read_to_task_id() is None
+        await reader.read_to_ids()

@@ -45,7 +45,10 @@ def asserting_helpers() -> set[str]:
 
 @pytest.mark.parametrize(
     "path",
-    [pytest.param(path, id=path.stem) for path in sorted(TESTS.rglob("test_*.py"))],
+    [
+        pytest.param(path, id=f"{path.parent.name}-{path.stem}")
+        for path in sorted(TESTS.rglob("test_*.py"))
+    ],
 )
 def test_every_test_asserts_something(path):
     """A test without an assertion would pass if the code it tests were deleted."""

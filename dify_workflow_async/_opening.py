@@ -1,0 +1,148 @@
+"""How the stream of a run is opened: by starting one, or by going back to one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import attrs
+
+from . import _files, _protocol
+from ._api import Api
+from ._config import Timeouts
+from ._protocol import Request
+from ._transport import Answer
+from .models import RunResult
+
+
+class Opening(Protocol):
+    """Opens a stream, in two steps."""
+
+    async def prepare(self, api: Api) -> Request:
+        """Make the request; nothing has begun if this is cancelled."""
+        ...
+
+    async def open(self, api: Api, request: Request) -> Answer:
+        """Open the stream; who is cancelled meanwhile has to wait for it."""
+        ...
+
+
+@attrs.define(kw_only=True)
+class NewRun:
+    """Starts a run.
+
+    Attributes:
+        request: made at once if there is nothing to prepare.
+    """
+
+    inputs: Mapping[str, Any]
+    files: _files.Files | None
+    options: Mapping[str, Any]
+    user: str
+    timeouts: Timeouts
+    validate: bool = False
+    response_mode: str = "streaming"
+    request: Request | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        if not self.validate and not _files.holds_files(self.inputs, self.files):
+            self.request = self._make(self.inputs, self.files)
+
+    def _make(self, inputs: Mapping[str, Any], files: Any) -> Request:
+        return _protocol.run_request(
+            inputs,
+            user=self.user,
+            files=files,
+            response_mode=self.response_mode,
+            **self.options,
+        )
+
+    async def prepare(self, api: Api) -> Request:
+        """Check the inputs, if asked to, and upload the files among them.
+
+        Raises:
+            InvalidInputs: something is wrong with them.
+            DifyError: an upload failed.
+        """
+        if self.request is not None:
+            return self.request
+        inputs, files = await _files.prepare(
+            api, self.inputs, self.files, user=self.user, validate=self.validate
+        )
+        return self._make(inputs, files)
+
+    async def open(self, api: Api, request: Request) -> Answer:
+        """Start the run; see `Api.open_run`."""
+        return await api.open_run(request, self.timeouts)
+
+    async def block(self, api: Api) -> RunResult:
+        """Run in blocking mode, with files and all; see `Api.run_blocking`."""
+        result = await api.run_blocking(await self.prepare(api), self.timeouts)
+        return attrs.evolve(result, user=self.user)
+
+
+@attrs.define(kw_only=True)
+class Reopened:
+    """Goes back to a run that goes on, or has ended (specification, section 1.7)."""
+
+    request: Request
+    timeouts: Timeouts
+
+    async def prepare(self, api: Api) -> Request:
+        """Nothing is left to be done."""
+        del api
+        return self.request
+
+    async def open(self, api: Api, request: Request) -> Answer:
+        """Open the stream; see `Api.reopen_run`."""
+        return await api.reopen_run(request, self.timeouts)
+
+
+@attrs.define(kw_only=True)
+class Submitted(Reopened):
+    """Goes back to a run that waits for a person, and answers its form.
+
+    The stream is opened before the form is sent, so that no event is missed.
+    """
+
+    form_token: str
+    action: str
+    inputs: Mapping[str, Any]
+    user: str
+
+    async def open(self, api: Api, request: Request) -> Answer:
+        """Open the stream, then answer the form.
+
+        Raises:
+            DifyError: as `Api.reopen_run` and `Api.submit_form`.
+        """
+        answer = _Heard(await super().open(api, request))
+        try:
+            await answer.hear()
+            await api.submit_form(
+                self.form_token, action=self.action, inputs=self.inputs, user=self.user
+            )
+        except BaseException:
+            answer.close()
+            raise
+        return answer
+
+
+class _Heard:
+    """An answer whose beginning was read ahead."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.status = answer.status
+        self.headers = answer.headers
+        self.close = answer.close
+        self._answer = answer
+        self._heard = b""
+
+    async def hear(self) -> None:
+        """Wait for the first ping: the server listens to the run from then on."""
+        self._heard = await self._answer.read_chunk()
+
+    async def read_chunk(self) -> bytes:
+        """The next bytes; see `Answer.read_chunk`."""
+        heard, self._heard = self._heard, b""
+        return heard or await self._answer.read_chunk()

@@ -1,0 +1,151 @@
+"""Moves the events of a run from its answers to handlers, and to who iterates."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+from ._reader import RunReader
+from ._recovery import Mender
+from ._stream import EventStream
+from ._transport import Answer
+from .dispatcher import Dispatcher, Scope
+from .errors import DifyError, UsageError
+from .events import Event, Ping, TtsMessage, TtsMessageEnd, WorkflowPaused
+
+
+_SPEECH = (TtsMessage.event_name, TtsMessageEnd.event_name)
+
+
+class Pump:
+    """Reads the stream of one run, and dispatches.
+
+    Args:
+        events: what is known of the run.
+        run: what handlers get as ``run``.
+        dispatcher: calls the handlers, if there are any.
+        tail: seconds to wait for speech after the run's end.
+
+    Attributes:
+        scope: what calls the handlers, if there are any.
+    """
+
+    def __init__(
+        self,
+        events: EventStream,
+        run: object,
+        dispatcher: Dispatcher | None,
+        tail: float,
+    ) -> None:
+        self.scope: Scope | None = None
+        self._events = events
+        self._run = run
+        self._dispatcher = dispatcher
+        self._tail = tail
+        self._reader: RunReader | None = None
+
+    def begin(self, answer: Answer, request: str, mender: Mender) -> None:
+        """Read this answer."""
+        self._reader = RunReader(
+            answer, self._events, request=request, tail=self._tail, mender=mender
+        )
+        if self._dispatcher is not None:
+            # A concurrent handler that fails wakes a read that waits for the server.
+            self.scope = self._dispatcher.scope(
+                self._run, on_failure=lambda _: self.reader.close()
+            )
+
+    @property
+    def reader(self) -> RunReader:
+        """What reads the answer of now.
+
+        Raises:
+            UsageError: there was none yet.
+        """
+        if self._reader is None:
+            msg = "enter the stream first: async with client.stream(...) as run"
+            raise UsageError(msg)
+        return self._reader
+
+    # -- reading ---------------------------------------------------------------------
+
+    async def iterate(self) -> AsyncGenerator[Event]:
+        """Dispatch and yield the events as they come.
+
+        All state is kept outside, so that another iteration may go on.
+        """
+        reader, scope = self.reader, self.scope
+        with reader.claimed():
+            self._events.decode_only(None)
+            while True:
+                for event in reader.pending:
+                    if scope is not None and scope.interested(event):
+                        await scope.dispatch(event)
+                    if event.__class__ is not Ping:
+                        yield event
+                if not await self._read_on(reader, listen=True):
+                    return
+
+    async def drain(self) -> None:
+        """Read to the end and dispatch; only what a handler wants becomes an event."""
+        reader = self.reader
+        if reader.over and self._events.outcome is not None:
+            return
+        with reader.claimed():
+            await self._drain(reader)
+
+    async def _drain(self, reader: RunReader) -> None:
+        scope, dispatcher = self.scope, self._dispatcher
+        version, listen = None, False
+        self._events.decode_least()
+        while True:
+            if dispatcher is not None and version != dispatcher.version:
+                version, listen = self._heed(dispatcher)
+            for event in reader.pending:
+                if scope is None or dispatcher is None or not scope.interested(event):
+                    continue
+                await scope.dispatch(event)
+                if version != dispatcher.version:  # the handler asked for more
+                    version, listen = self._heed(dispatcher)
+            if not await self._read_on(reader, listen=listen):
+                return
+
+    def _heed(self, dispatcher: Dispatcher) -> tuple[int, bool]:
+        """Decode what is wanted now; give the version, and if speech is asked for."""
+        self._events.decode_only(dispatcher.wants)
+        listen = any(dispatcher.asked_for(name) for name in _SPEECH)
+        return dispatcher.version, listen
+
+    async def _read_on(self, reader: RunReader, *, listen: bool) -> bool:
+        """Read on, unless a concurrent handler failed, whose own exception is raised."""
+        failure: BaseException | None = None
+        more = False
+        try:
+            more = await reader.read_on(listen=listen)
+        except DifyError as error:
+            failure = error
+        if self.scope is not None and self.scope.failure is not None:
+            failure = self.scope.failure
+        if failure is not None:
+            raise failure
+        if not more and not isinstance(self._events.outcome, WorkflowPaused):
+            self.tell_end()  # after a pause, the run may go on
+        return more
+
+    # -- the end ---------------------------------------------------------------------
+
+    async def leave_scope(self, *, failed: bool) -> None:
+        """Wait for concurrent handlers, or cancel them if something *failed*."""
+        if self.scope is None:
+            return
+        try:
+            if not failed:
+                await self.scope.drain()
+        finally:
+            await self.scope.cancel()
+            self.tell_end()
+
+    def tell_end(self) -> None:
+        """Tell whoever waits for an event of this run that none will come."""
+        if self._dispatcher is not None:
+            run_id = self._events.workflow_run_id
+            self._dispatcher.run_ended(self._run, run_id=run_id)

@@ -1,0 +1,179 @@
+"""How the stream of a run is entered and left, and what becomes of the run then."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from types import TracebackType
+from typing import Self
+
+from ._api import Api
+from ._call import Call, OnCancel
+from ._pump import Pump
+from ._reader import RunReader
+from ._recovery import Mender
+from ._stream import EventStream
+from ._transport import Answer
+from .errors import (
+    ClientClosed,
+    DifyError,
+    RunInterrupted,
+    RunStateUnknown,
+    UsageError,
+)
+
+
+logger = logging.getLogger("dify_workflow_async")
+
+
+class StreamLife:
+    """The life of a `RunStream`."""
+
+    _mender: Mender
+
+    def __init__(self, api: Api, call: Call) -> None:
+        self._api = api
+        self._call = call
+        self._on_cancel: OnCancel = call.on_cancel
+        self._events = EventStream(
+            api.limits.max_event_bytes,
+            known=call.known,
+            ends_on_pause=call.ends_on_pause,
+        )
+        self._pump = Pump(self._events, self, call.dispatcher, call.timeouts.tail)
+        self._entered = False
+        self._request = ""
+        self._stop_asked = False
+
+    async def __aenter__(self) -> Self:
+        """Send the request and wait until the stream begins.
+
+        Raises:
+            DifyError: the class for what went wrong; see `errors`.
+        """
+        if self._entered:
+            msg = "a stream is entered once: ask the client for another"
+            raise UsageError(msg)
+        self._entered = True
+        lifetime = self._api.lifetime
+        lifetime.check()
+        await lifetime.acquire()
+        opener = self._call.opening
+        try:
+            request = await opener.prepare(self._api)
+        except BaseException:
+            self._do_not_begin()
+            raise
+        # Cancelling a POST under way would leave a run that nobody can stop: its task
+        # goes on, and _abandon() takes the answer.
+        self._mender = Mender(self._api, self._call, self._events)
+        opening = lifetime.own(opener.open(self._api, request))
+        self._request = self._api.describe(request)
+        try:
+            self._begin(await asyncio.shield(opening))
+        except asyncio.CancelledError:
+            lifetime.leave(self._abandon(opening))
+            self._pump.tell_end()
+            if opening.cancelled():  # by aclose(), not the caller
+                raise _closed() from None
+            raise
+        except BaseException:
+            self._do_not_begin()
+            raise
+        lifetime.on_close.add(self._on_close)
+        return self
+
+    def _begin(self, answer: Answer) -> None:
+        self._pump.begin(answer, self._request, self._mender)
+
+    def _do_not_begin(self) -> None:
+        self._api.lifetime.release()
+        self._pump.tell_end()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Wait for concurrent handlers, and stop the run if it is left early."""
+        try:
+            await self._pump.leave_scope(failed=exc is not None)
+        except BaseException as error:
+            self._leave(error, left_early())
+            raise
+        self._leave(exc, left_early())
+
+    def _on_close(self) -> None:
+        """Leave the run, since the client is being closed."""
+        self._leave(None, _closed())
+
+    def _leave(self, exc: BaseException | None, failure: DifyError) -> None:
+        """Stop the run if it has not ended, or let it go; once.
+
+        Whoever reads on, or has read without an end, gets *failure*.
+        """
+        lifetime = self._api.lifetime
+        if self.left:
+            return
+        lifetime.on_close.remove(self._on_close)
+        reader = self._pump.reader
+        reader.leave(failure)
+        if self._events.outcome is not None or self._is_interrupted(reader):
+            reader.close()
+            lifetime.release()
+        else:
+            # Owned and not awaited: the caller's cancellation passes at once.
+            logger.debug("left early (%r): %s", exc, self)
+            lifetime.leave(self._abandon(None))
+
+    def _is_interrupted(self, reader: RunReader) -> bool:
+        """True if the stream broke: such a run is recovered by its id, not stopped.
+
+        A concurrent handler that failed breaks the stream, too, to be heard.
+        """
+        scope = self._pump.scope
+        if scope is not None and scope.failure is not None:
+            return False
+        return isinstance(reader.failure, RunInterrupted | RunStateUnknown)
+
+    async def _abandon(self, opening: asyncio.Task[Answer] | None) -> None:
+        """Stop a run that is left early, or let it go; then free its connection."""
+        try:
+            if opening is not None:
+                self._begin(await opening)
+        except DifyError as error:
+            # Refused, most likely: then there is nothing to stop.
+            logger.debug("the run left at its entry did not begin: %s", error)
+            self._api.lifetime.release()
+            return
+        except BaseException:
+            self._api.lifetime.release()
+            raise
+        try:
+            if self._on_cancel == "stop" and not self._stop_asked:
+                async with asyncio.timeout(self._call.timeouts.stop):
+                    await self.stop()
+        except (DifyError, TimeoutError) as error:
+            logger.warning("the run left early was not stopped: %s", error)
+        finally:
+            self._pump.reader.shut()
+            self._api.lifetime.release()
+
+    async def stop(self) -> None:
+        """Ask the server to stop the run."""
+        raise NotImplementedError
+
+    @property
+    def left(self) -> bool:
+        """True if it was left, or never entered."""
+        return self._on_close not in self._api.lifetime.on_close
+
+
+def left_early() -> UsageError:
+    return UsageError("the stream was left before the run's end")
+
+
+def _closed() -> ClientClosed:
+    return ClientClosed("the client was closed")

@@ -1,0 +1,19 @@
+"""Inputs, held against what the app asks for, before anything is sent.
+
+`check` tells all that is wrong at once, where the server tells the first problem, and
+in streaming mode not even as an HTTP error. What it knows of the app are the
+`~dify_workflow_async.models.Parameters`.
+"""
+
+from __future__ import annotations
+
+from ._check import check
+from ._files import FileFacts, dify_type, type_to_send
+
+
+__all__ = [
+    "FileFacts",
+    "check",
+    "dify_type",
+    "type_to_send",
+]
