@@ -115,12 +115,17 @@ def coverage(session: nox.Session) -> None:
 
 def preferred_python() -> str | None:
     """Name the Python that speed is measured with, if it is here; else nox's own."""
-    found = shutil.which("python3.12")
+    return "3.12" if is_here("3.12") else None
+
+
+def is_here(python: str) -> bool:
+    """Tell whether there is a Python of this version."""
+    found = shutil.which(f"python{python}")
     if found is None:
-        return None
+        return False
     # It may be one of pyenv's that is not chosen, and only says so.
     done = subprocess.run([found, "-V"], check=False, capture_output=True)
-    return None if done.returncode else "3.12"
+    return not done.returncode
 
 
 @nox.session(python=preferred_python(), requires=["build"])
@@ -143,6 +148,27 @@ def bench(session: nox.Session) -> None:
     """Measure this client beside others; see docs/explanation/performance.md."""
     install_wheel(session, "--group", "bench")
     session.run("python", "benchmarks/bench.py", *session.posargs)
+
+
+def fuzzing_python() -> str | None:
+    """Name a Python for which there is a wheel of atheris, if one is here."""
+    found = (name for name in ("3.12", "3.11", "3.13") if is_here(name))
+    return next(found, None)
+
+
+@nox.session(python=fuzzing_python(), requires=["build"])
+def fuzz(session: nox.Session) -> None:
+    """Look for bytes that break the decoders, a minute each; -- --seconds N [TARGET]."""
+    session.log(f"atheris runs on Python {session.python or 'of nox itself'}")
+    install_wheel(session, "--group", "fuzz")
+    session.run("python", "-P", "tests/fuzz/fuzz.py", *session.posargs)
+
+
+@nox.session(python=preferred_python(), requires=["build"])
+def soak(session: nox.Session) -> None:
+    """Run for ten minutes, and see that memory does not grow; -- --minutes N."""
+    install_wheel(session)
+    session.run("python", "-P", "tests/soak/soak.py", *session.posargs)
 
 
 @nox.session(requires=["build"])

@@ -134,7 +134,7 @@ class AiohttpTransport:
         try:
             return await self._open_session().request(
                 request.method,
-                URL(base_url + request.path, encoded=True),
+                _url(base_url + request.path),
                 data=request.body if body is None else body,
                 headers={**headers, **_authorization(api_key)},
                 # The key must not follow to another host, scheme or port.
@@ -163,6 +163,9 @@ class AiohttpTransport:
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
+            # It would send a GET again by itself, which no policy allows and no hook
+            # is told; there is no public way to say so.
+            vars(self._session).update(_retry_connection=False)
         return self._session
 
     async def aclose(self) -> None:
@@ -273,6 +276,12 @@ class AiohttpAnswer:
 
 def _authorization(api_key: Secret) -> dict[str, str]:
     return {"Authorization": f"Bearer {api_key.reveal()}"} if api_key else {}
+
+
+@lru_cache(maxsize=64)
+def _url(url: str) -> URL:
+    """The parsed URL, which keeps what aiohttp asks of it for each request."""
+    return URL(url, encoded=True)
 
 
 @lru_cache(maxsize=64)

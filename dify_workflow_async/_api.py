@@ -70,9 +70,9 @@ class Api(Exchange):
         """
         try:
             answer = await self.send(request, timeouts)
+            return await self._stream_of(request, answer)
         except DifyError as error:
             _raise_what_is_known(error)
-        return await self._stream_of(request, answer)
 
     async def run_blocking(self, request: Request, timeouts: Timeouts) -> RunResult:
         """Run in blocking mode (1.3) and wait for the answer.
@@ -133,14 +133,9 @@ class Api(Exchange):
         """Read the form that a run waits for (1.8)."""
         return await self.call(_protocol.form_request(form_token), _protocol.form)
 
-    async def submit_form(
-        self, form_token: str, *, action: str, inputs: Mapping[str, Any], user: str
-    ) -> None:
+    async def submit_form(self, form: Request) -> None:
         """Answer a form (1.8); the server takes the first answer only."""
-        request = _protocol.submit_form_request(
-            form_token, action=action, inputs=inputs, user=user
-        )
-        await self.call(request, bytes)
+        await self.call(form, bytes)
 
     # -- files -----------------------------------------------------------------------
 
@@ -262,5 +257,8 @@ def _raise_what_is_known(error: DifyError) -> NoReturn:
         case UnexpectedAnswer(status=None, headers=None):
             # Not HTTP at all: who knows what was read?
             raise RunStateUnknown(text, request=request) from error
+        case UnexpectedAnswer(status=int(status)) if status < 300:
+            error.message, error.args = text, (text,)  # some page, or a run after all
+            raise error
         case _:
             raise error

@@ -28,7 +28,8 @@ class BlockingOptions(TypedDict, total=False):
     Attributes:
         user: the end user, at most 255 characters; else the client's.
         files: file objects for ``sys.files`` (specification, section 2.2), or files
-            as `files` has them; most apps take files in their inputs.
+            as `dify_workflow_async.files` has them; most apps take files in their
+            inputs.
         workflow_id: a published version to run instead of the newest.
         timeout: seconds for the whole run; else ``Timeouts.total``. It is looked at
             whenever the stream is read: a handler that takes longer is not cut off.

@@ -6,12 +6,13 @@ Sleeps for the retries. What is asked for, and what an answer means, is `_api`'s
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import random
 
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import attrs
 
@@ -22,8 +23,8 @@ from ._refusal import error_of_answer
 from ._retry import RetryPolicy, delay, retry_after
 from ._secret import Secret
 from ._transport import Answer, Transport
-from .errors import APIError, DifyError, TooLarge
-from .hooks import OnRetry, Retry, tell
+from .errors import APIError, ConfigurationError, DifyError, TooLarge
+from .hooks import OnRetry, Retry
 
 
 logger = logging.getLogger("dify_workflow_async")
@@ -108,15 +109,7 @@ class Exchange:
                 if deadline is not None and loop.time() + wait >= deadline:
                     raise  # the next try would have no time left
                 logger.info("try again in %.2f s, after %s", wait, error)
-                tell(
-                    self.on_retry,
-                    Retry(
-                        attempt=attempt,
-                        wait=wait,
-                        error=error,
-                        request=self.describe(request),
-                    ),
-                )
+                self._tell(attempt, wait, error)
             await asyncio.sleep(wait)
 
     def _wait(self, request: Request, attempt: int, error: DifyError) -> float | None:
@@ -131,6 +124,18 @@ class Exchange:
             dice=random.random(),  # noqa: S311 - jitter, not a secret
         )
 
+    def _tell(self, attempt: int, wait: float, error: DifyError) -> None:
+        """Call the hook; its own failure is no failure of the request."""
+        if self.on_retry is None:
+            return
+        request = error.request or ""
+        try:
+            self.on_retry(
+                Retry(attempt=attempt, wait=wait, error=error, request=request)
+            )
+        except Exception:
+            logger.exception("the hook on_retry failed")
+
     async def _send_once(
         self, request: Request, timeouts: Timeouts, deadline: float | None
     ) -> Answer:
@@ -142,8 +147,9 @@ class Exchange:
             deadline=deadline,
             own_server=self.own_server,
         )
-        path = request.path.partition("?")[0]  # the query may hold a signature
-        logger.debug("%s %s: %s", request.method, path, answer.status)
+        if logger.isEnabledFor(logging.DEBUG):
+            path = request.path.partition("?")[0]  # the query may hold a signature
+            logger.debug("%s %s: %s", request.method, path, answer.status)
         if 200 <= answer.status < 300:
             return answer
         raise await self.refusal(request, answer)
@@ -199,3 +205,23 @@ class Exchange:
         finally:
             answer.close()
         return bytes(body)
+
+
+def checked_hook(hook: Any) -> OnRetry | None:
+    """The hook, if it can be called as it is.
+
+    Raises:
+        ConfigurationError: it is a coroutine function, which nobody would await, or
+            no function.
+    """
+    if hook is None:
+        return None
+    if not callable(hook):
+        msg = f"a hook is a function, not {type(hook).__name__}"
+        raise ConfigurationError(msg)
+    called = (hook, getattr(hook, "__call__", None))  # noqa: B004 - an object's own
+    if any(inspect.iscoroutinefunction(each) for each in called):
+        msg = "a hook is a plain function; start a task in it for what takes time"
+        raise ConfigurationError(msg)
+    checked: OnRetry = hook
+    return checked

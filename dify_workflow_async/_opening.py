@@ -105,10 +105,7 @@ class Submitted(Reopened):
     The stream is opened before the form is sent, so that no event is missed.
     """
 
-    form_token: str
-    action: str
-    inputs: Mapping[str, Any]
-    user: str
+    form: Request
 
     async def open(self, api: Api, request: Request) -> Answer:
         """Open the stream, then answer the form.
@@ -119,9 +116,7 @@ class Submitted(Reopened):
         answer = _Heard(await super().open(api, request))
         try:
             await answer.hear()
-            await api.submit_form(
-                self.form_token, action=self.action, inputs=self.inputs, user=self.user
-            )
+            await api.submit_form(self.form)
         except BaseException:
             answer.close()
             raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -58,7 +58,7 @@ class RunReader:
         self._tail = tail
         self._mender = mender
         self._is_reading = False
-        self._left: DifyError | None = None
+        self._left: Callable[[], DifyError] | None = None
         self._mending: asyncio.Task[Answer | Event] | None = None
         # Who reads: a token, and the task in which the reading began.
         self._consumer: tuple[object, asyncio.Task[Any] | None] | None = None
@@ -92,7 +92,7 @@ class RunReader:
             return await self._mend(failure)
         if self.over or self._is_at_end(listen=listen):
             return await self._end()
-        if self._mender.is_due() and (event := await self._mender.look()):
+        if self._mender.is_due() and (event := await self._look()):
             return self._take(event)
         self._is_reading = True
         try:
@@ -109,6 +109,13 @@ class RunReader:
             return await self._end()
         self.pending = self._events.feed(chunk)
         return True
+
+    async def _look(self) -> Event | None:
+        """What the run's detail tells that the stream does not."""
+        try:
+            return await self._mender.look()
+        except RunStateUnknown as error:
+            self._fail(error)
 
     def go_on(self, answer: Answer, request: str) -> None:
         """Read this answer from now on."""
@@ -170,7 +177,7 @@ class RunReader:
     def shut(self) -> None:
         """Close what was left; whoever reads gets the failure that `leave` was told."""
         if not self.over:
-            self.failure = self._left
+            self.failure = self._told_to_leave()
             self.close()
 
     def close(self) -> None:
@@ -191,7 +198,7 @@ class RunReader:
             StreamBusy: another task is, and has not ended.
         """
         if self._left is not None and self._events.outcome is None:
-            raise self.failure or self._left
+            raise self.failure or self._left()
         if self.is_read_elsewhere:
             msg = "another task reads this stream"
             raise StreamBusy(msg)
@@ -208,8 +215,8 @@ class RunReader:
         if self._consumer is not None and self._consumer[0] is token:
             self._consumer = None
 
-    def leave(self, failure: DifyError) -> None:
-        """Let nobody begin to read any more; they get *failure*."""
+    def leave(self, failure: Callable[[], DifyError]) -> None:
+        """Let nobody begin to read any more; they get the *failure*."""
         self._consumer = None
         self._left = failure
 
@@ -274,7 +281,7 @@ class RunReader:
         except asyncio.CancelledError:
             if not self._was_closed_by_another():
                 raise
-            self._fail(self._left if self._left is not None else error)
+            self._fail(self._told_to_leave() or error)
         finally:
             self._mending = None
         if isinstance(found, Event):
@@ -282,6 +289,9 @@ class RunReader:
         self._events.rejoin()
         self.go_on(found, self._request)
         return True
+
+    def _told_to_leave(self) -> DifyError | None:
+        return None if self._left is None else self._left()
 
     def _was_closed_by_another(self) -> bool:
         task = asyncio.current_task()

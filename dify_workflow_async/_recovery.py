@@ -23,6 +23,7 @@ from .errors import (
     NotFound,
     RunInterrupted,
     RunNotFound,
+    RunStateUnknown,
     ServerError,
     TooManyRequests,
     TotalTimeout,
@@ -215,6 +216,7 @@ class Mender:
         return _protocol.event_of_detail(detail)
 
     def _note(self, began: float, found: Answer | Event) -> None:
+        self._silent_since = self._now()
         before = self.recovered or Recovered(breaks=0, seconds=0.0, how="")
         self.recovered = attrs.evolve(
             before,
@@ -237,10 +239,18 @@ class Mender:
         return True
 
     async def look(self) -> Event | None:
-        """The end of a run that its stream does not tell of, if it has ended."""
+        """The end of a run that its stream does not tell of, if it has ended.
+
+        Raises:
+            RunStateUnknown: not even the run's id came: there is nothing to look for.
+        """
         run_id = self._events.workflow_run_id
         if run_id is None:
-            return None
+            msg = (
+                f"only pings came for {self._call.timeouts.stall} s, and no run id. "
+                "Look into the app's logs by user and time"
+            )
+            raise RunStateUnknown(msg)
         try:
             event = await self._end_of(run_id)
         except DifyError as error:

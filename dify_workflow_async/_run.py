@@ -131,15 +131,16 @@ class RunStream(StreamLife):
             await pump.scope.drain()
         if pump.reader.failure is not None:
             raise pump.reader.failure
-        result = self._events.result(stopped=self._stop_asked)
+        recovered = self._mender.recovered
+        result = self._events.result(
+            stopped=self._stop_asked,
+            user=self._call.user,
+            recovered=recovered,
+            text_complete=recovered is None,
+        )
         if self._events.truncated and self.workflow_run_id is not None:
             result = await self._completed(result, self.workflow_run_id)
-        return attrs.evolve(
-            result,
-            user=self._call.user,
-            recovered=self._mender.recovered,
-            text_complete=self._mender.recovered is None,
-        )
+        return result
 
     async def _completed(self, result: RunResult, run_id: str) -> RunResult:
         """The result with its outputs whole, which the events had cut."""
@@ -155,7 +156,8 @@ class RunStream(StreamLife):
     async def stop(self) -> None:
         """Ask the server to stop the run; `result` then tells how it ended.
 
-        A run that ended before is left as it is. If the task id is not known yet,
+        A run that ended before is left as it is, and so is one that waits for a person:
+        servers stop none of these. If the task id is not known yet,
         this waits for the first event that has it.
 
         Raises:
@@ -203,6 +205,9 @@ class RunStream(StreamLife):
 
         Raises:
             UsageError: the run does not wait, or no such form is known.
+            FormSubmitted, FormExpired: it is too late. `WorkflowClient.attach` follows
+                a run whose form somebody else answered, also when this call was
+                cancelled after the server had taken the form.
             InvalidInputs: the values cannot be sent.
             APIError: the server refused; the run goes on waiting, and after
                 `InvalidFormData` the form may be answered again.
@@ -220,10 +225,12 @@ class RunStream(StreamLife):
                 continue_on_pause=False,
             ),
             timeouts=self._call.timeouts,
-            form_token=self._form_token(form),
-            action=action,
-            inputs=inputs or {},
-            user=self._call.user,
+            form=_protocol.submit_form_request(
+                self._form_token(form),
+                action=action,
+                inputs=inputs or {},
+                user=self._call.user,
+            ),
         )
         answer = await opening.open(self._api, opening.request)
         self._events.go_on()

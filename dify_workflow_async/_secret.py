@@ -28,7 +28,7 @@ class Secret:
     __slots__ = ("_text",)
 
     def __init__(self, text: str | Secret | None = None) -> None:
-        self._text = text._text if isinstance(text, Secret) else text or ""
+        self._text: str = text._text if isinstance(text, Secret) else text or ""
 
     def reveal(self) -> str:
         """The text. Do not give it a name: frames show what has one."""

@@ -46,7 +46,7 @@ from .models import RunRef, RunResult
 
 _PING = Ping()
 
-# What is made of an event: the event, None, or the object that it came as; see below.
+# What is made of an event, by its name; None if nobody wants it.
 _Hooks = Mapping[str, Callable[[dict[str, Any]], Any]]
 
 
@@ -116,7 +116,7 @@ class EventStream:
         if wants is None or self.rejoined:
             self._hooks = event_hooks()
             return
-        unwanted = _unwanted()
+        unwanted = self._least()
         self._hooks = {
             name: hook if wants(name) else unwanted[name]
             for name, hook in event_hooks().items()
@@ -124,7 +124,7 @@ class EventStream:
 
     def decode_least(self) -> None:
         """Pass over all events, but for the exceptions of `decode_only`."""
-        self._hooks = event_hooks() if self.rejoined else _unwanted()
+        self._hooks = event_hooks() if self.rejoined else self._least()
 
     def go_on(self) -> None:
         """Take the bytes of another answer for the same run, whose pause is over."""
@@ -186,9 +186,6 @@ class EventStream:
                     self._write(event.text)
                 elif kind in _TELLING and not self._note(event):
                     continue  # it came before
-                elif kind is dict:
-                    self._take(event)
-                    continue
                 yield event
                 if self._complete:
                     return
@@ -232,15 +229,25 @@ class EventStream:
         if self.on_id is not None:
             self.on_id()
 
-    def _take(self, obj: dict[str, Any]) -> None:
-        """Take from an event that nobody wants what the run's own state needs."""
+    def _least(self) -> _Hooks:
+        """What is made of events that nobody wants: the run's own state, if anything."""
+        return {
+            **_unwanted(),
+            "text_chunk": self._take_text,
+            "node_finished": self._take_node,
+        }
+
+    def _take_text(self, obj: dict[str, Any]) -> None:
         data = obj.get("data")
-        if not is_object(data):
-            return
-        text = data.get("text")
+        text = data.get("text") if is_object(data) else None
         if isinstance(text, str):
             self._write(text)
-        elif data.get("status") == "failed" or data.get("outputs_truncated"):
+
+    def _take_node(self, obj: dict[str, Any]) -> None:
+        data = obj.get("data")
+        if is_object(data) and (
+            data.get("status") == "failed" or data.get("outputs_truncated")
+        ):
             self._note(structure_event(obj))
 
     def _note(self, event: Event) -> bool:
@@ -281,14 +288,20 @@ class EventStream:
                 self.may_be_spoken = False
             self._complete = not self.may_be_spoken
 
-    def result(self, *, stopped: bool = False) -> RunResult:
-        """What the run has produced; *stopped* tells that we asked for a stop."""
+    def result(self, *, stopped: bool = False, **more: Any) -> RunResult:
+        """What the run has produced.
+
+        Args:
+            stopped: True if we asked for a stop.
+            **more: fields of the result that no event tells.
+        """
         return result_of(
             self.outcome,
+            stopped=stopped,
             task_id=self.task_id,
             workflow_run_id=self.workflow_run_id,
             failed_node=self.failed_node,
-            stopped=stopped,
+            **more,
         )
 
     def error(self) -> APIError | None:
@@ -314,20 +327,10 @@ def _nobody(_: dict[str, Any]) -> None:
     """Make nothing of an event that nobody wants."""
 
 
-def _as_it_is(obj: dict[str, Any]) -> Any:
-    """Leave the object, from which the state takes what it needs."""
-    return obj
-
-
 @cache
 def _unwanted() -> _Hooks:
-    """What is made of events that nobody wants.
-
-    Rare ones that tell something about the run are made all the same; from common
-    ones the state takes what it needs.
-    """
-    rare = {
+    """Rare events that tell something about the run are made in any case."""
+    return {
         name: hook if EVENTS[name] in _RARE else _nobody
         for name, hook in event_hooks().items()
     }
-    return {**rare, "text_chunk": _as_it_is, "node_finished": _as_it_is}

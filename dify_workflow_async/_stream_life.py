@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -58,7 +59,8 @@ class StreamLife:
         self._entered = True
         lifetime = self._api.lifetime
         lifetime.check()
-        await lifetime.acquire()
+        if self._call.known is None:  # it is to be a run more
+            await lifetime.acquire()
         opener = self._call.opening
         try:
             request = await opener.prepare(self._api)
@@ -87,8 +89,13 @@ class StreamLife:
     def _begin(self, answer: Answer) -> None:
         self._pump.begin(answer, self._request, self._mender)
 
+    def _release(self) -> None:
+        """Let the next run begin."""
+        if self._call.known is None:
+            self._api.lifetime.release()
+
     def _do_not_begin(self) -> None:
-        self._api.lifetime.release()
+        self._release()
         self._pump.tell_end()
 
     async def __aexit__(
@@ -101,18 +108,20 @@ class StreamLife:
         try:
             await self._pump.leave_scope(failed=exc is not None)
         except BaseException as error:
-            self._leave(error, left_early())
+            self._leave(error, left_early)
             raise
-        self._leave(exc, left_early())
+        self._leave(exc, left_early)
 
     def _on_close(self) -> None:
         """Leave the run, since the client is being closed."""
-        self._leave(None, _closed())
+        self._leave(None, _closed)
 
-    def _leave(self, exc: BaseException | None, failure: DifyError) -> None:
+    def _leave(
+        self, exc: BaseException | None, failure: Callable[[], DifyError]
+    ) -> None:
         """Stop the run if it has not ended, or let it go; once.
 
-        Whoever reads on, or has read without an end, gets *failure*.
+        Whoever reads on, or has read without an end, gets the *failure*.
         """
         lifetime = self._api.lifetime
         if self.left:
@@ -122,7 +131,7 @@ class StreamLife:
         reader.leave(failure)
         if self._events.outcome is not None or self._is_interrupted(reader):
             reader.close()
-            lifetime.release()
+            self._release()
         else:
             # Owned and not awaited: the caller's cancellation passes at once.
             logger.debug("left early (%r): %s", exc, self)
@@ -146,10 +155,10 @@ class StreamLife:
         except DifyError as error:
             # Refused, most likely: then there is nothing to stop.
             logger.debug("the run left at its entry did not begin: %s", error)
-            self._api.lifetime.release()
+            self._release()
             return
         except BaseException:
-            self._api.lifetime.release()
+            self._release()
             raise
         try:
             if self._on_cancel == "stop" and not self._stop_asked:
@@ -159,7 +168,7 @@ class StreamLife:
             logger.warning("the run left early was not stopped: %s", error)
         finally:
             self._pump.reader.shut()
-            self._api.lifetime.release()
+            self._release()
 
     async def stop(self) -> None:
         """Ask the server to stop the run."""

@@ -14,19 +14,14 @@ nothing. One that has to wait for something starts a task of its own.
 
 from __future__ import annotations
 
-import inspect
-import logging
-
 from collections.abc import Callable
 
 import attrs
 
-from .errors import ConfigurationError, DifyError
+from .errors import DifyError
 
 
 __all__ = ["OnRetry", "Retry"]
-
-logger = logging.getLogger("dify_workflow_async")
 
 
 @attrs.frozen(kw_only=True)
@@ -48,32 +43,3 @@ class Retry:
 
 OnRetry = Callable[[Retry], object]
 """Called before each wait; what it returns is not looked at."""
-
-
-def checked_hook(hook: OnRetry | None) -> OnRetry | None:
-    """The hook, if it can be called as it is.
-
-    Raises:
-        ConfigurationError: it is a coroutine function, which nobody would await, or
-            no function.
-    """
-    if hook is None:
-        return None
-    call = getattr(hook, "__call__", None)  # noqa: B004 - an object's, to look into
-    if not callable(hook):
-        msg = f"a hook is a function, not {type(hook).__name__}"
-        raise ConfigurationError(msg)
-    if inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(call):
-        msg = "a hook is a plain function; start a task in it for what takes time"
-        raise ConfigurationError(msg)
-    return hook
-
-
-def tell(hook: OnRetry | None, retry: Retry) -> None:
-    """Call the hook; its own failure is no failure of the request."""
-    if hook is None:
-        return
-    try:
-        hook(retry)
-    except Exception:
-        logger.exception("the hook on_retry failed")

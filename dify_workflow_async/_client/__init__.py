@@ -29,7 +29,7 @@ class WorkflowClient(RunVerbs, FollowVerbs, AppVerbs, FileVerbs):
         retry: see `RetryPolicy`.
         on_cancel: what becomes of a run whose caller is cancelled or leaves early:
             ``"stop"`` stops it on the server, ``"detach"`` lets it go on.
-        on_retry: called before a request is sent again; see `Retry`.
+        on_retry: called before a request is sent again; see `hooks.Retry`.
         ssl: a context, or False to check no certificate.
         proxy: URL of an HTTP proxy.
         headers: sent with every request.

@@ -16,12 +16,13 @@ from .._aiohttp import AiohttpTransport
 from .._api import Api, AppCache
 from .._call import Defaults, OnCancel, checked_on_cancel
 from .._config import Limits, Timeouts, settings
+from .._exchange import checked_hook
 from .._lifetime import Lifetime
 from .._retry import RetryPolicy
 from .._secret import Secret, find_key, warn_of_clear_text
 from .._wire import structure_outputs
 from ..errors import OutputsMismatch
-from ..hooks import OnRetry, checked_hook
+from ..hooks import OnRetry
 from ..models import RunResult
 
 

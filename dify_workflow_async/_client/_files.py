@@ -47,7 +47,7 @@ class FileVerbs(Base):
                 progress.
 
         Returns:
-            The file as the server knows it: give it as an input, as often as you like.
+            The file as the server knows it; give it as an input, as often as you like.
 
         Raises:
             InvalidInputs: the file cannot be read, or has no name; nothing was sent.

@@ -10,7 +10,7 @@ from .. import _protocol
 from .._call import FollowOptions, as_ref, old_run
 from .._config import Timeouts
 from .._opening import Reopened, Submitted
-from .._protocol import is_a
+from .._protocol import Request, is_a
 from .._recovery import wait_for_end
 from .._run import RunStream
 from ..errors import CannotStop
@@ -81,7 +81,7 @@ class FollowVerbs(Base):
             output: as for `WorkflowClient.run`.
 
         Returns:
-            The result, as the run detail tells it: it has no files and no forms.
+            The result as the run detail tells it, without files and forms.
 
         Raises:
             RunNotFound: the app has no such run.
@@ -165,15 +165,20 @@ class FollowVerbs(Base):
             A stream, as `WorkflowClient.stream` gives it.
 
         Raises:
-            InvalidInputs: on entering: the values cannot be sent.
+            InvalidInputs: the values cannot be sent.
             InvalidFormData: on entering: the server refuses them; it may be tried
                 again.
             FormSubmitted, FormExpired: on entering: it is too late.
             RunNotFound: on entering: no such run in this app, or another user's.
         """
-        opening = partial(
-            _submitted, form_token=form_token, action=action, inputs=inputs or {}
+        ref = as_ref(run, options.get("user") or self._user)
+        form = _protocol.submit_form_request(
+            form_token,
+            action=action,
+            inputs=inputs or {},
+            user=options.get("user") or ref.user,
         )
+        opening = partial(_submitted, form=form)
         return RunStream(self._api, old_run(run, self._defaults, opening, **options))
 
     async def stop(self, run: str | RunRef, *, user: str | None = None) -> None:
@@ -240,9 +245,10 @@ class FollowVerbs(Base):
             NotFound: no such form in this app, or the server is older than 1.14.
         """
         self._api.lifetime.check()
-        await self._api.submit_form(
+        form = _protocol.submit_form_request(
             form_token, action=action, inputs=inputs or {}, user=user or self._user
         )
+        await self._api.submit_form(form)
 
 
 def _reopened(
@@ -257,8 +263,8 @@ def _reopened(
     return Reopened(request=request, timeouts=timeouts)
 
 
-def _submitted(ref: RunRef, timeouts: Timeouts, **form: Any) -> Submitted:
+def _submitted(ref: RunRef, timeouts: Timeouts, *, form: Request) -> Submitted:
     request = _protocol.events_request(
         ref.workflow_run_id, user=ref.user, snapshot=False, continue_on_pause=False
     )
-    return Submitted(request=request, timeouts=timeouts, user=ref.user, **form)
+    return Submitted(request=request, timeouts=timeouts, form=form)

@@ -53,8 +53,8 @@ class RunVerbs(Base):
 
         Args:
             inputs: by the names of the Start node's variables; texts, numbers,
-                booleans, lists and mappings, and files as `files` has them. Datetimes
-                go as ISO 8601 text.
+                booleans, lists and mappings, and files as `dify_workflow_async.files`
+                has them. Datetimes go as ISO 8601 text.
             check: False returns the result of a run that did not succeed, too.
             output: a class to make of the outputs (attrs, dataclass, TypedDict:
                 whatever cattrs knows), as ``result.output``.

@@ -68,14 +68,14 @@ def normalize_base_url(text: str) -> str:
         ConfigurationError: it is no http(s) URL, or holds a password, query or
             fragment.
     """
+    text = text.strip()
     try:
-        if holds_line_break(text.strip()):  # which urlsplit() leaves out
-            raise ValueError
-        parts = urlsplit(text.strip())
+        parts = urlsplit(text)
         host, _ = parts.hostname, parts.port
     except ValueError:
         host, parts = None, urlsplit("")
-    if parts.scheme not in {"http", "https"} or not host:
+    is_http = parts.scheme in {"http", "https"} and host
+    if not is_http or holds_line_break(text):  # which urlsplit() has left out
         # What it is instead is not told: it may hold a password, or be the key.
         msg = "the base URL must look like https://host/v1"
         raise ConfigurationError(msg)

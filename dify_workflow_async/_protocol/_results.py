@@ -15,6 +15,7 @@ def result_of(
     workflow_run_id: str | None = None,
     failed_node: NodeFinished | None = None,
     stopped: bool = False,
+    **more: Any,
 ) -> RunResult:
     """The result that an ending event tells of.
 
@@ -25,12 +26,15 @@ def result_of(
         failed_node: the node that failed last.
         stopped: True if this program asked for a stop: servers from 1.9 report that
             as a failure as often as not (specification, section 6.3).
+        **more: fields of the result that no event tells.
     """
     fields: dict[str, Any] = {}
     if isinstance(event, WorkflowFinished | WorkflowPaused):
         names = _IN_PAUSE if isinstance(event, WorkflowPaused) else _IN_FINISH
         fields = {name: getattr(event, name) for name in names}
         fields["outputs"] = event.outputs or {}
+        if isinstance(event, WorkflowPaused):
+            fields["status"] = "paused"  # whether it says so or not
     elif isinstance(event, Error):
         fields = {"status": "failed", "error": event.message, "raw": event.raw}
     if stopped and fields.get("status") == "failed":
@@ -42,6 +46,7 @@ def result_of(
         task_id=task_id,
         workflow_run_id=workflow_run_id,
         failed_node=failed_node,
+        **more,
     )
 
 

@@ -25,7 +25,9 @@ class RunFailed(RunError):
         node: the event of the node that failed, where the stream told.
     """
 
-    def __init__(self, result: RunResult[Any], node: NodeFinished | None = None) -> None:
+    def __init__(
+        self, result: RunResult[Any], node: NodeFinished | None = None
+    ) -> None:
         where = f" in node {node.title or node.node_id!r}" if node else ""
         super().__init__(
             f"the run failed{where}: {result.error or 'no reason given'}",

@@ -2,7 +2,7 @@
 
 `check` tells all that is wrong at once, where the server tells the first problem, and
 in streaming mode not even as an HTTP error. What it knows of the app are the
-`~dify_workflow_async.models.Parameters`.
+`models.Parameters`.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ from ._steps import (
     Speech,
     Step,
 )
-from ._uploads import UploadedFile
+from ._uploads import StoredFile
 
 
 __all__ = [
@@ -60,7 +60,7 @@ __all__ = [
     "Sleep",
     "Speech",
     "Step",
-    "UploadedFile",
+    "StoredFile",
     "Variable",
     "demo_scenario",
     "faults",

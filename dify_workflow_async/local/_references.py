@@ -18,7 +18,7 @@ from ._file_values import file_value, placeholder_name
 from ._ids import is_id
 from ._scenario import Variable
 from ._steps import Json
-from ._uploads import FileStore, UploadedFile
+from ._uploads import FileStore, StoredFile
 
 
 _METHODS = ("remote_url", "local_file", "tool_file", "datasource_file")
@@ -179,7 +179,7 @@ class References:
             links=(remote_url, url),
         )
 
-    def _find(self, file_id: Any) -> UploadedFile:
+    def _find(self, file_id: Any) -> StoredFile:
         if not file_id:
             _refuse("Invalid upload file id")
         if not is_id(str(file_id)):

@@ -14,7 +14,7 @@ from ._file_kinds import extension_of, size_limit
 from ._ids import ID_IN_PATH
 from ._multipart import FormData, FormFile, read_form
 from ._parameters import limits_of
-from ._uploads import UploadedFile
+from ._uploads import StoredFile
 
 
 _SIGNATURE: Final = ("timestamp", "nonce", "sign")
@@ -120,7 +120,7 @@ def _check_name(filename: str, app: App) -> None:
         raise RequestRefused(400, "invalid_param", message)
 
 
-def _answer(file: UploadedFile, tenant_id: str, dialect: Dialect) -> dict[str, Any]:
+def _answer(file: StoredFile, tenant_id: str, dialect: Dialect) -> dict[str, Any]:
     reference = {"reference": None} if dialect.has_file_references else {}
     return {
         "id": file.id,
@@ -141,7 +141,7 @@ def _answer(file: UploadedFile, tenant_id: str, dialect: Dialect) -> dict[str, A
     }
 
 
-def _send(file: UploadedFile, request: web.Request) -> web.FileResponse:
+def _send(file: StoredFile, request: web.Request) -> web.FileResponse:
     """Send a file, or the range that was asked for."""
     mime_type = file.mime_type
     # Pages must not run in the name of the server.

@@ -14,7 +14,7 @@ from ._dialect import Dialect
 from ._received import ReceivedRequest
 from ._run_store import RunStore
 from ._runs import Run
-from ._uploads import FileStore, UploadedFile
+from ._uploads import FileStore, StoredFile
 from .faults import Fault, FaultPlan, Injected
 from .faults._plan import Injector
 
@@ -153,7 +153,7 @@ class LocalServer:
         return list(self._injector.injected)
 
     @property
-    def files(self) -> list[UploadedFile]:
+    def files(self) -> list[StoredFile]:
         """The files that were uploaded, the oldest first; gone when it closes."""
         return list(self._backend.files)
 

@@ -25,7 +25,7 @@ _LONGEST_NAME = 200
 
 
 @attrs.frozen(kw_only=True)
-class UploadedFile:
+class StoredFile:
     """A file that was uploaded.
 
     Args:
@@ -66,12 +66,12 @@ class FileStore:
     def __init__(self, access_timeout: float) -> None:
         self._access_timeout = access_timeout
         self._secret = secrets.token_bytes(32)
-        self._files: dict[str, UploadedFile] = {}
+        self._files: dict[str, StoredFile] = {}
         self._folder: Path | None = None
         # Links begin with it; with nothing they are relative.
         self.base_url = ""
 
-    def __iter__(self) -> Iterator[UploadedFile]:
+    def __iter__(self) -> Iterator[StoredFile]:
         return iter(self._files.values())
 
     @property
@@ -81,11 +81,11 @@ class FileStore:
             self._folder = Path(tempfile.mkdtemp(prefix="dify-local-"))
         return self._folder
 
-    def keep(self, file: FormFile, created_by: str) -> UploadedFile:
+    def keep(self, file: FormFile, created_by: str) -> StoredFile:
         """Keep a file of a form, under a new id."""
         file_id = new_id()
         extension = extension_of(file.filename)
-        uploaded = UploadedFile(
+        uploaded = StoredFile(
             id=file_id,
             name=_shorten(file.filename, extension),
             size=file.size,
@@ -98,7 +98,7 @@ class FileStore:
         self._files[file_id] = uploaded
         return uploaded
 
-    def find(self, file_id: str) -> UploadedFile | None:
+    def find(self, file_id: str) -> StoredFile | None:
         """Find a file."""
         return self._files.get(file_id)
 

@@ -41,7 +41,7 @@ class LogRun(Value):
 
     @property
     def is_terminal(self) -> bool:
-        """True if the run has ended: its status will not change."""
+        """True if the run has ended, and its status will not change."""
         return self.status in TERMINAL
 
     @property

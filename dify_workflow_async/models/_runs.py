@@ -79,7 +79,7 @@ class _Run(Value):
 
     @property
     def is_terminal(self) -> bool:
-        """True if the run has ended: its status will not change."""
+        """True if the run has ended, and its status will not change."""
         return self.status in TERMINAL
 
     @property
@@ -94,7 +94,7 @@ class RunDetail(_Run):
 
     Attributes:
         id: the workflow run id.
-        status: ``running``, ``paused``, or one of `TERMINAL`.
+        status: ``running``, ``paused``, or one of ``TERMINAL``.
         inputs: as the run got them, with the ``sys.*`` values.
         outputs: empty until the run ends.
         elapsed_time: seconds; 0 while it runs.

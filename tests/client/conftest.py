@@ -147,10 +147,13 @@ class Peer:
         self.method, self.path, _ = first.split(" ")
         pairs = (line.split(": ", 1) for line in lines)
         self.headers = {name.lower(): value for name, value in pairs}
-        body = await self._reader.readexactly(
-            int(self.headers.get("content-length", "0"))
-        )
-        self.json = json.loads(body) if body else None
+        if self.headers.get("transfer-encoding") == "chunked":
+            body = await self._reader.readuntil(b"\r\n0\r\n\r\n")
+        else:
+            length = self.headers.get("content-length", "0")
+            body = await self._reader.readexactly(int(length))
+        is_json = self.headers.get("content-type") == "application/json"
+        self.json = json.loads(body) if is_json else None
         return True
 
     async def write(self, data: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+import tracemalloc
 
 from itertools import combinations, pairwise, product
 
@@ -395,6 +396,24 @@ def test_what_never_ends_is_refused(piece):
     assert decoder.pending <= 10_000 + len(piece)
     assert isinstance(caught.value, ProtocolError)
     assert not caught.value.safe_to_repeat
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+def test_an_unfinished_frame_takes_little_more_than_its_bytes(size):
+    """However small the pieces in which it comes, each of which is an object."""
+    length = 300_000
+    decoder = SSEDecoder(LIMIT)
+    tracemalloc.start()
+
+    for start in range(0, length, size):
+        # As a socket gives it: no piece is another's.
+        list(decoder.feed(bytes(bytearray(min(size, length - start)))))
+    held, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert decoder.pending == length
+    assert held < 1.5 * length
+    assert peak < 2 * length
 
 
 # -- linear time ---------------------------------------------------------------------

@@ -107,11 +107,7 @@ class Busy(Fault):
     retry_after: float | datetime | str | None = None
 
     async def before(self, wire: Wire) -> None:
-        """Refuse.
-
-        Raises:
-            RequestRefused: Always.
-        """
+        """Refuse."""
         del wire
         after = self.retry_after
         if isinstance(after, datetime):
@@ -126,7 +122,7 @@ class Redirect(Fault):
     """The client is sent elsewhere; no run is started.
 
     Args:
-        to: ``itself`` is the same URL, ``loop`` goes to and fro between two,
+        to: ``itself`` is the same URL, ``loop`` goes back and forth between two,
             ``host``, ``port`` and ``scheme`` lead to another one; else the value of
             the ``Location`` header.
         status: Such as 301, 302, 307 or 308.
