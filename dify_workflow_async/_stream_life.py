@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from abc import abstractmethod
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -170,9 +171,9 @@ class StreamLife:
             self._pump.reader.shut()
             self._release()
 
+    @abstractmethod
     async def stop(self) -> None:
         """Ask the server to stop the run."""
-        raise NotImplementedError
 
     @property
     def left(self) -> bool:

@@ -106,6 +106,8 @@ class Base:
         return self._api.base_url
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_api"):  # its making failed, and a traceback shows it
+            return f"<{type(self).__name__}>"
         return f"<{type(self).__name__} {self.base_url} user={self._user!r}>"
 
     @property

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import pickle
 
 import pytest
@@ -829,3 +830,18 @@ async def test_error_event_of_an_attached_run(serve, connect):
     async with client.attach(run_id) as run:
         result = await run.result()
     assert (result.status, result.error) == ("failed", "broken")
+
+
+async def test_a_run_that_never_tells_its_id(wild, connect):
+    """It ended well, and still nobody could find it again."""
+
+    async def script(peer) -> None:
+        await peer.begin()
+        end = {"event": "workflow_finished", "data": {"status": "succeeded"}}
+        await peer.send(b"data: " + json.dumps(end).encode() + b"\n\n")
+        await peer.end()
+
+    client = connect(await wild(script))
+    async with client.stream() as run:
+        with pytest.raises(errors.RunStateUnknown, match="without telling its id"):
+            await run.begun()

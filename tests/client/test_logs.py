@@ -429,3 +429,14 @@ async def test_an_answer_with_nothing_in_it(wild, connect):
     told = SimpleNamespace(limit=page.limit, total=page.total, more=page.has_more)
     assert told == SimpleNamespace(limit=None, total=None, more=False)
     assert list(page) == []
+
+
+async def test_little_is_remembered(serve, connect, monkeypatch):
+    """A walk over many pages forgets the first ones, and still gives each run once."""
+    monkeypatch.setattr("dify_workflow_async._logs._REMEMBERED", 2)
+    server = await serve(Node(type="start"))
+    client = connect(server)
+    for _ in range(5):
+        await client.run()
+    found = [entry.workflow_run.id async for entry in client.logs(limit=2)]
+    assert sorted(found) == sorted(run.id for run in server.runs)

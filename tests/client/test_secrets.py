@@ -319,6 +319,13 @@ def test_no_wrong_setting_shows_it(arguments, given, monkeypatch):
     assert "app-s3cr3t" not in shown(caught.value)
 
 
+@pytest.mark.parametrize("given", [None, "", "  "])
+def test_no_key(given):
+    """Without a key nothing can be asked for, and the error says where it is looked for."""
+    with pytest.raises(errors.ConfigurationError, match="DIFY_API_KEY"):
+        WorkflowClient(given, "https://dify.invalid")
+
+
 @pytest.mark.parametrize("bad", ["app s3cr3t", "app-s3cr3t\r\nX: y", "äpp-s3cr3t"])
 def test_no_wrong_key_shows_itself(bad, connect):
     """A key that cannot be sent is not shown by the error that says so."""

@@ -311,3 +311,26 @@ async def test_tracing_is_not_for_stops(serve, connect, until):
         await anext(run)
     await until(lambda: server.stops)
     assert "traceparent" not in server.server.requests[-1].headers
+
+
+async def test_cut_outputs_that_nobody_has_whole(wild, connect, ids, caplog):
+    """If the server does not know the run, what came is given, and a warning."""
+
+    async def script(peer) -> None:
+        await peer.begin()
+        await peer.event(
+            "workflow_finished",
+            status="succeeded",
+            outputs={"text": "x..."},
+            outputs_truncated=True,
+        )
+        await peer.end()
+
+    async def missing(peer) -> None:
+        await peer.answer(404, {"code": "not_found", "message": "no", "status": 404})
+
+    server = await wild(script, *[missing] * 40)
+    result = await connect(server).run()
+    assert result.outputs == {"text": "x..."}
+    assert result.workflow_run_id == ids.run
+    assert "stay cut" in caplog.text
