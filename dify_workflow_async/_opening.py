@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import attrs
 
@@ -12,7 +12,7 @@ from ._api import Api
 from ._config import Timeouts
 from ._protocol import Request
 from ._transport import Answer
-from .models import RunResult
+from .models import RunRef, RunResult
 
 
 class Opening(Protocol):
@@ -106,6 +106,34 @@ class Submitted(Reopened):
     """
 
     form: Request
+
+    @classmethod
+    def of(
+        cls,
+        ref: RunRef,
+        timeouts: Timeouts,
+        *,
+        form_token: str,
+        action: str,
+        inputs: Mapping[str, Any],
+    ) -> Self:
+        """Answer the form of this run, for its user.
+
+        Raises:
+            InvalidInputs: the values cannot be sent.
+        """
+        return cls(
+            request=_protocol.events_request(
+                ref.workflow_run_id,
+                user=ref.user,
+                snapshot=False,
+                continue_on_pause=False,
+            ),
+            timeouts=timeouts,
+            form=_protocol.submit_form_request(
+                form_token, action=action, inputs=inputs, user=ref.user
+            ),
+        )
 
     async def open(self, api: Api, request: Request) -> Answer:
         """Open the stream, then answer the form.

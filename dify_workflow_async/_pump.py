@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
+from ._api import Api
+from ._protocol import Request
 from ._reader import RunReader
 from ._recovery import Mender
 from ._stream import EventStream
@@ -43,10 +45,15 @@ class Pump:
         self._tail = tail
         self._reader: RunReader | None = None
 
-    def begin(self, answer: Answer, request: str, mender: Mender) -> None:
+    def begin(self, answer: Answer, request: Request, api: Api, mender: Mender) -> None:
         """Read this answer."""
         self._reader = RunReader(
-            answer, self._events, request=request, tail=self._tail, mender=mender
+            answer,
+            self._events,
+            request=request,
+            api=api,
+            tail=self._tail,
+            mender=mender,
         )
         if self._dispatcher is not None:
             # A concurrent handler that fails wakes a read that waits for the server.

@@ -8,7 +8,8 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from ._protocol import speaks_after_end
+from ._api import Api
+from ._protocol import Request, speaks_after_end
 from ._recovery import Mender
 from ._stream import EventStream
 from ._transport import Answer
@@ -30,7 +31,8 @@ class RunReader:
     Args:
         answer: the stream, as it begins.
         events: what decodes it.
-        request: method and URL, for errors.
+        request: what was asked, for errors.
+        api: explains them.
         tail: seconds to wait for speech after the run's end.
         mender: opens the stream again when it breaks.
 
@@ -45,7 +47,8 @@ class RunReader:
         answer: Answer,
         events: EventStream,
         *,
-        request: str,
+        request: Request,
+        api: Api,
         tail: float,
         mender: Mender,
     ) -> None:
@@ -55,6 +58,7 @@ class RunReader:
         self._answer = answer
         self._events = events
         self._request = request
+        self._api = api
         self._tail = tail
         self._mender = mender
         self._is_reading = False
@@ -63,7 +67,7 @@ class RunReader:
         # Who reads: a token, and the task in which the reading began.
         self._consumer: tuple[object, asyncio.Task[Any] | None] | None = None
         self._tail_ends: float | None = None
-        # Events that read_to_task_id() met on its way.
+        # Events that read_to_ids() met on its way.
         self._ahead: list[Event] = []
         self._news: asyncio.Event | None = None
 
@@ -117,7 +121,7 @@ class RunReader:
         except RunStateUnknown as error:
             self._fail(error)
 
-    def go_on(self, answer: Answer, request: str) -> None:
+    def go_on(self, answer: Answer, request: Request) -> None:
         """Read this answer from now on."""
         self._answer.close()
         self._answer, self._request = answer, request
@@ -320,8 +324,7 @@ class RunReader:
     def _explain(self, error: DifyError) -> None:
         error.run_id = error.run_id or self._events.workflow_run_id
         error.task_id = error.task_id or self._events.task_id
-        error.request = self._request
-        error.headers = dict(self._answer.headers)
+        self._api.explain(error, self._request, self._answer)
 
     def _fail(self, error: DifyError) -> NoReturn:
         self._explain(error)

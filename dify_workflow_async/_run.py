@@ -10,7 +10,6 @@ from typing import Any
 
 import attrs
 
-from . import _protocol
 from ._opening import Submitted
 from ._recovery import GRACE, wait_for_end
 from ._stream_life import StreamLife, left_early
@@ -217,24 +216,17 @@ class RunStream(StreamLife):
             raise UsageError(msg)
         if self.left:
             raise left_early()
-        opening = Submitted(
-            request=_protocol.events_request(
-                self.workflow_run_id or "",
-                user=self._call.user,
-                snapshot=False,
-                continue_on_pause=False,
-            ),
-            timeouts=self._call.timeouts,
-            form=_protocol.submit_form_request(
-                self._form_token(form),
-                action=action,
-                inputs=inputs or {},
-                user=self._call.user,
-            ),
+        user = self._call.user
+        opening = Submitted.of(
+            RunRef(workflow_run_id=self.workflow_run_id or "", user=user),
+            self._call.timeouts,
+            form_token=self._form_token(form),
+            action=action,
+            inputs=inputs or {},
         )
         answer = await opening.open(self._api, opening.request)
         self._events.go_on()
-        self._pump.reader.go_on(answer, self._api.describe(opening.request))
+        self._pump.reader.go_on(answer, opening.request)
 
     def _form_token(self, form: HumanInputRequired | PauseReason | str | None) -> str:
         if isinstance(form, str):

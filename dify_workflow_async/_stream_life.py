@@ -12,6 +12,7 @@ from typing import Self
 
 from ._api import Api
 from ._call import Call, OnCancel
+from ._protocol import Request
 from ._pump import Pump
 from ._reader import RunReader
 from ._recovery import Mender
@@ -33,6 +34,7 @@ class StreamLife:
     """The life of a `RunStream`."""
 
     _mender: Mender
+    _request: Request
 
     def __init__(self, api: Api, call: Call) -> None:
         self._api = api
@@ -45,7 +47,6 @@ class StreamLife:
         )
         self._pump = Pump(self._events, self, call.dispatcher, call.timeouts.tail)
         self._entered = False
-        self._request = ""
         self._stop_asked = False
 
     async def __aenter__(self) -> Self:
@@ -64,15 +65,14 @@ class StreamLife:
             await lifetime.acquire()
         opener = self._call.opening
         try:
-            request = await opener.prepare(self._api)
+            self._request = await opener.prepare(self._api)
         except BaseException:
             self._do_not_begin()
             raise
         # Cancelling a POST under way would leave a run that nobody can stop: its task
         # goes on, and _abandon() takes the answer.
         self._mender = Mender(self._api, self._call, self._events)
-        opening = lifetime.own(opener.open(self._api, request))
-        self._request = self._api.describe(request)
+        opening = lifetime.own(opener.open(self._api, self._request))
         try:
             self._begin(await asyncio.shield(opening))
         except asyncio.CancelledError:
@@ -88,7 +88,7 @@ class StreamLife:
         return self
 
     def _begin(self, answer: Answer) -> None:
-        self._pump.begin(answer, self._request, self._mender)
+        self._pump.begin(answer, self._request, self._api, self._mender)
 
     def _release(self) -> None:
         """Let the next run begin."""

@@ -10,7 +10,7 @@ from .. import _protocol
 from .._call import FollowOptions, as_ref, old_run
 from .._config import Timeouts
 from .._opening import Reopened, Submitted
-from .._protocol import Request, is_a
+from .._protocol import is_a
 from .._recovery import wait_for_end
 from .._run import RunStream
 from ..errors import CannotStop
@@ -171,14 +171,9 @@ class FollowVerbs(Base):
             FormSubmitted, FormExpired: on entering: it is too late.
             RunNotFound: on entering: no such run in this app, or another user's.
         """
-        ref = as_ref(run, options.get("user") or self._user)
-        form = _protocol.submit_form_request(
-            form_token,
-            action=action,
-            inputs=inputs or {},
-            user=options.get("user") or ref.user,
+        opening = partial(
+            Submitted.of, form_token=form_token, action=action, inputs=inputs or {}
         )
-        opening = partial(_submitted, form=form)
         return RunStream(self._api, old_run(run, self._defaults, opening, **options))
 
     async def stop(self, run: str | RunRef, *, user: str | None = None) -> None:
@@ -261,10 +256,3 @@ def _reopened(
         continue_on_pause=continue_on_pause,
     )
     return Reopened(request=request, timeouts=timeouts)
-
-
-def _submitted(ref: RunRef, timeouts: Timeouts, *, form: Request) -> Submitted:
-    request = _protocol.events_request(
-        ref.workflow_run_id, user=ref.user, snapshot=False, continue_on_pause=False
-    )
-    return Submitted(request=request, timeouts=timeouts, form=form)

@@ -190,3 +190,19 @@ async def test_line_breaks_are_refused(bad, wild, connect):
     with pytest.raises(errors.InvalidInputs):
         files.Upload(b"x", name="a.txt", mime_type=f"text/{bad}")
     assert server.connections == 0
+
+
+async def test_a_broken_stream_does_not_echo_it(wild, connect, key):
+    """What a proxy gives back of the request is in no error of a stream, either."""
+
+    async def script(peer) -> None:
+        await peer.begin(**{"X-Echo": f"Bearer {key}"})
+        await peer.event("workflow_started")
+        await peer.end()
+
+    client = connect(await wild(script))
+    with pytest.raises(errors.RunInterrupted) as caught:
+        await client.run()
+    assert caught.value.headers is not None
+    assert caught.value.headers["X-Echo"] == "Bearer ***"
+    assert key not in repr(vars(caught.value))

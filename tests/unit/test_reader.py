@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
+from dify_workflow_async._protocol import Request
 from dify_workflow_async._reader import RunReader
-from dify_workflow_async._recovery import Mender
 from dify_workflow_async._stream import EventStream
 
 
@@ -30,8 +30,11 @@ class Silence:
 
 
 def reader_of(events: EventStream) -> RunReader:
-    mender = cast("Mender", None)  # nothing breaks here
-    return RunReader(Silence(), events, request="POST /run", tail=0, mender=mender)
+    nobody = cast("Any", None)  # nothing breaks here
+    request = Request(method="POST", path="/run")
+    return RunReader(
+        Silence(), events, request=request, api=nobody, tail=0, mender=nobody
+    )
 
 
 @pytest.fixture
