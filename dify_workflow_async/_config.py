@@ -81,7 +81,6 @@ class Limits:
 class Settings:
     """Which app on which server, for which end user."""
 
-    api_key: str = attrs.field(repr=False)
     base_url: str
     user: str
 
@@ -90,33 +89,20 @@ DEFAULT_BASE_URL = "https://api.dify.ai/v1"
 
 
 def settings(
-    api_key: str | None,
     base_url: str | None,
     user: str | None,
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
-    """Complete the arguments from the environment, and check them.
+    """Complete the arguments from the environment; `_secret` finds the key.
 
     Args:
-        api_key: an app's key, else ``DIFY_API_KEY``.
         base_url: the server, else ``DIFY_BASE_URL``, else Dify Cloud.
         user: the end user's id, else ``DIFY_USER``; may stay empty here, since every
             call may name its own.
         environ: the environment, ``os.environ`` if not given.
-
-    Raises:
-        ConfigurationError: for no key, or a key that no header can carry.
     """
     environ = os.environ if environ is None else environ
-    key = (api_key or environ.get("DIFY_API_KEY", "")).strip()
-    if not key:
-        msg = "no API key: give api_key=... or set DIFY_API_KEY"
-        raise ConfigurationError(msg)
-    if not (key.isascii() and key.isprintable()) or " " in key:
-        msg = "the API key holds characters that no HTTP header can carry"
-        raise ConfigurationError(msg)
     return Settings(
-        key,
         base_url or environ.get("DIFY_BASE_URL") or DEFAULT_BASE_URL,
         user or environ.get("DIFY_USER", ""),
     )

@@ -51,7 +51,7 @@ class Base:
         key = Secret(api_key)
         del api_key  # no frame of ours holds it as text: see _secret
         key = find_key(key)
-        found = settings(key.reveal(), base_url, user)
+        found = settings(base_url, user)
         self._user = found.user
         self._on_cancel: OnCancel = checked_on_cancel(on_cancel)
         self._api = Api(

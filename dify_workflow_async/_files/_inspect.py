@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from .. import models
-from .._protocol import is_a
+from .._protocol import holds_line_break, is_a
 from ..errors import InvalidInputs
 from ..files import RemoteFile, Upload
 from ._kinds import HEAD, OCTETS, mime_of_bytes, mime_of_name
@@ -164,7 +164,7 @@ def _name(upload: Upload, known: str | None, path: str) -> str:
     if "/" in name or "\\" in name:
         msg = f"{path}: a file name holds no slashes, as {name!r} does: use name="
         raise InvalidInputs([msg])
-    if "\r" in name or "\n" in name:
+    if holds_line_break(name):
         msg = f"{path}: a file name holds no line breaks, as {name!r} does: use name="
         raise InvalidInputs([msg])
     return name

@@ -13,12 +13,7 @@ _AS_IT_IS = {"Accept-Encoding": "identity"}
 
 def upload_request(content: Content) -> Request:
     """``POST /files/upload`` (1.10); twice makes a second file, which harms nobody."""
-    return Request(
-        method="POST",
-        path="/files/upload",
-        content=content,
-        repeatable=content.repeatable,
-    )
+    return _content_request("/files/upload", content)
 
 
 def fetch_request(path: str) -> Request:
@@ -34,11 +29,12 @@ def preview_request(file_id: str, *, as_attachment: bool) -> Request:
 
 def hearing_request(content: Content) -> Request:
     """``POST /audio-to-text`` (1.14)."""
+    return _content_request("/audio-to-text", content)
+
+
+def _content_request(path: str, content: Content) -> Request:
     return Request(
-        method="POST",
-        path="/audio-to-text",
-        content=content,
-        repeatable=content.repeatable,
+        method="POST", path=path, content=content, repeatable=content.repeatable
     )
 
 

@@ -11,12 +11,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ._base import Value, default_of, raw_field
+from ._base import SUCCESS, TERMINAL, Value, default_of, raw_field
 from ._files import File
 from ._forms import FormAction, FormInput, PauseReason
 from ._runs import (
-    SUCCESS,
-    TERMINAL,
     Creator,
     ExecutionMetadata,
     Recovered,

@@ -39,6 +39,32 @@ class Value:
     __hash__ = object.__hash__
 
 
+TERMINAL = frozenset({"succeeded", "failed", "stopped", "partial-succeeded"})
+"""Statuses after which a run does not change (specification, section 3.7)."""
+
+SUCCESS = frozenset({"succeeded", "partial-succeeded"})
+"""Statuses of a run that did its work. A run in which a node failed and its error
+strategy, or a retry, dealt with it ends as ``partial-succeeded``."""
+
+
+class HasStatus(Value):
+    """What the status of a run says."""
+
+    __slots__ = ()
+
+    status: str | None
+
+    @property
+    def is_terminal(self) -> bool:
+        """True if the run has ended, and its status will not change."""
+        return self.status in TERMINAL
+
+    @property
+    def is_success(self) -> bool:
+        """True for ``succeeded`` and ``partial-succeeded``."""
+        return self.status in SUCCESS
+
+
 def fields_of(value: Value) -> tuple[attrs.Attribute[Any], ...]:
     """The fields of a value's class."""
     cls = cast("type[attrs.AttrsInstance]", type(value))

@@ -8,12 +8,11 @@ from typing import Any
 
 import attrs
 
-from ._base import Value, raw_field
-from ._runs import SUCCESS, TERMINAL
+from ._base import HasStatus, Value, raw_field
 
 
 @attrs.frozen(kw_only=True, repr=False, eq=False)
-class LogRun(Value):
+class LogRun(HasStatus):
     """A run as the log tells of it (specification, section 1.9).
 
     Attributes:
@@ -38,16 +37,6 @@ class LogRun(Value):
     created_at: datetime | None = None
     finished_at: datetime | None = None
     raw: Mapping[str, Any] = raw_field()
-
-    @property
-    def is_terminal(self) -> bool:
-        """True if the run has ended, and its status will not change."""
-        return self.status in TERMINAL
-
-    @property
-    def is_success(self) -> bool:
-        """True for ``succeeded`` and ``partial-succeeded``."""
-        return self.status in SUCCESS
 
 
 @attrs.frozen(kw_only=True, repr=False, eq=False)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic
 import attrs
 
 from ..errors import RunFailed, RunPaused, RunStopped
-from ._base import Value, raw_field
+from ._base import SUCCESS, HasStatus, Value, raw_field
 from ._files import File
 from ._forms import PauseReason
 
@@ -25,13 +25,6 @@ else:
     from typing import TypeVar
 
     T = TypeVar("T")  # Python 3.13 is the first that knows defaults
-
-TERMINAL = frozenset({"succeeded", "failed", "stopped", "partial-succeeded"})
-"""Statuses after which a run does not change (specification, section 3.7)."""
-
-SUCCESS = frozenset({"succeeded", "partial-succeeded"})
-"""Statuses of a run that did its work. A run in which a node failed and its error
-strategy, or a retry, dealt with it ends as ``partial-succeeded``."""
 
 
 @attrs.frozen(kw_only=True, repr=False, eq=False)
@@ -63,7 +56,7 @@ class ExecutionMetadata(Value):
 
 
 @attrs.frozen(kw_only=True, init=False, repr=False, eq=False)
-class _Run(Value):
+class _Run(HasStatus):
     """What a result and a run detail have in common."""
 
     workflow_id: str | None = None
@@ -76,16 +69,6 @@ class _Run(Value):
     created_at: datetime | None = None
     finished_at: datetime | None = None
     raw: Mapping[str, Any] = raw_field()
-
-    @property
-    def is_terminal(self) -> bool:
-        """True if the run has ended, and its status will not change."""
-        return self.status in TERMINAL
-
-    @property
-    def is_success(self) -> bool:
-        """True for ``succeeded`` and ``partial-succeeded``."""
-        return self.status in SUCCESS
 
 
 @attrs.frozen(kw_only=True, repr=False, eq=False)

@@ -15,6 +15,7 @@ from dify_workflow_async._config import (
     Timeouts,
     settings,
 )
+from dify_workflow_async._secret import Secret, find_key
 from dify_workflow_async.errors import ConfigurationError
 
 
@@ -39,25 +40,42 @@ ENVIRON = {
     ],
     ids=repr,
 )
-def test_arguments_then_environment(arguments, environ, expected):
+def test_arguments_then_environment(arguments, environ, expected, environment):
     """An argument wins over the environment, and the environment over the default."""
-    assert settings(*arguments, environ) == Settings(*expected)
+    environment(environ)
+    key, *others = arguments
+
+    assert find_key(Secret(key)) == Secret(expected[0])
+    assert settings(*others, environ) == Settings(*expected[1:])
 
 
-def test_the_environment_is_the_process_own(monkeypatch):
+@pytest.fixture
+def environment(monkeypatch):
+    """Give a function that sets the process's own environment."""
+
+    def put(environ: dict[str, str]) -> None:
+        for name in ENVIRON:
+            monkeypatch.delenv(name, raising=False)
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+
+    return put
+
+
+def test_the_environment_is_the_process_own(environment):
     """Without an environment the one of the process is read, when it is needed."""
-    for name, value in ENVIRON.items():
-        monkeypatch.setenv(name, value)
+    environment(ENVIRON)
 
-    assert settings(None, None, None) == settings(None, None, None, ENVIRON)
+    assert settings(None, None) == settings(None, None, ENVIRON)
     assert os.environ["DIFY_API_KEY"] == "app-env"
 
 
 @pytest.mark.parametrize("key", [None, "", " ", "\n"], ids=repr)
-def test_no_key(key):
+def test_no_key(key, environment):
     """Without a key nothing can be asked."""
+    environment({})
     with pytest.raises(ConfigurationError, match="DIFY_API_KEY"):
-        settings(key, None, None, {})
+        find_key(Secret(key))
 
 
 @pytest.mark.parametrize(
@@ -65,20 +83,22 @@ def test_no_key(key):
     ["app-\n1", "app-\r\nX: y", "app 1", "app-é", "app-\0", "app-\x7f"],
     ids=ascii,
 )
-def test_keys_that_no_header_carries(key):
+def test_keys_that_no_header_carries(key, environment):
     """A key that would break out of its header is refused, and not repeated."""
+    environment({})
     with pytest.raises(ConfigurationError) as caught:
-        settings(key, None, None, {})
+        find_key(Secret(key))
 
     assert key not in str(caught.value)
     assert "app-" not in str(caught.value)
 
 
 def test_the_key_is_not_in_repr():
-    """Settings can be logged."""
-    made = settings("app-secret", None, "me", {})
+    """Settings can be logged, and so can the key's own value."""
+    made = settings(None, "me", {})
+    key = find_key(Secret("app-secret"))
 
-    assert "secret" not in repr(made)
+    assert repr(key) == str(key) == "<Secret ***>"
     assert "secret" not in str(made)
     assert DEFAULT_BASE_URL in repr(made)
 
