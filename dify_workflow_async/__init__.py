@@ -19,13 +19,13 @@ from ._config import Limits, Timeouts
 from ._logs import Logs, Page
 from ._retry import RetryPolicy
 from ._run import RunStream
-from .dispatcher import Dispatcher
 from .errors import DifyError
 from .models import Recovered, RunDetail, RunRef, RunResult
 
 
 if TYPE_CHECKING:
     from . import files, inputs
+    from .dispatcher import Dispatcher
 
     __version__: str
 
@@ -62,6 +62,8 @@ def __getattr__(name: str) -> object:
     """Look up what not every program needs, and what takes long."""
     if name in _LATE:
         return import_module(f".{name}", __name__)
+    if name == "Dispatcher":
+        return import_module(".dispatcher", __name__).Dispatcher
     if name == "__version__":
         from importlib.metadata import version
 

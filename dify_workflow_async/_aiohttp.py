@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl as ssl_
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
 import aiohttp
 
@@ -17,6 +15,7 @@ from ._config import Timeouts
 from ._protocol import Request
 from ._secret import Secret
 from ._sending import Body
+from ._watch import Expired, Watch
 from .errors import (
     ClientClosed,
     ConfigurationError,
@@ -72,26 +71,15 @@ class AiohttpTransport:
         own_server: bool = True,
     ) -> AiohttpAnswer:
         """Send *request*; see `Transport.send`."""
-        loop = asyncio.get_running_loop()
         headers = {**(self._headers if own_server else {}), **request.headers}
-
-        def end(seconds: float | None) -> float | None:
-            ends = [] if deadline is None else [deadline]
-            if seconds is not None:
-                ends.append(loop.time() + seconds)
-            return min(ends, default=None)
-
-        def on_wait(seconds: float | None) -> None:
-            if not wait.expired():
-                wait.reschedule(end(seconds))
-
-        wait = asyncio.timeout_at(end(timeouts.first_byte))
+        watch = Watch(deadline)
         body = None
         if request.content is not None:
             body = Body(request.content, timeouts)
-            body.on_wait = on_wait
+            body.on_wait = watch.allow
         try:
-            async with wait:
+            watch.allow(timeouts.first_byte)
+            with watch:
                 response = await self._request(
                     request,
                     base_url,
@@ -100,11 +88,14 @@ class AiohttpTransport:
                     timeouts=timeouts,
                     body=body,
                 )
-                return AiohttpAnswer(response, timeouts, deadline)
-        except TimeoutError:
-            if not wait.expired():
-                raise  # of the connection, or of the content's own
-        if deadline is not None and loop.time() >= deadline:
+        except Expired:
+            watch.close()
+        except BaseException:
+            watch.close()
+            raise
+        else:
+            return AiohttpAnswer(response, timeouts, watch)
+        if watch.is_over:
             raise _total_timeout(timeouts.total)
         raise _too_slow(timeouts, body)
 
@@ -175,54 +166,34 @@ class AiohttpTransport:
 
 
 class AiohttpAnswer:
-    """An answer whose headers have come; see `Answer`.
-
-    One timer serves both deadlines and is armed again only when it goes off: a
-    timeout object for each read would cost more than decoding an event.
-    """
+    """An answer whose headers have come; see `Answer`."""
 
     def __init__(
-        self,
-        response: aiohttp.ClientResponse,
-        timeouts: Timeouts,
-        deadline: float | None,
+        self, response: aiohttp.ClientResponse, timeouts: Timeouts, watch: Watch
     ) -> None:
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
         self._response = response
         self._timeouts = timeouts
-        self._deadline = deadline
-        self._loop = asyncio.get_running_loop()
-        self._since = self._loop.time()
-        self._reader: asyncio.Task[Any] | None = None
-        self._cancelled_by_timer = False
+        self._watch = watch
         self._broken: DifyError | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._arm()
+        watch.allow(timeouts.idle)
 
     async def read_chunk(self) -> bytes:
         """The next bytes as they come; see `Answer.read_chunk`."""
-        self._since = self._loop.time()
-        if self._is_over():
+        watch = self._watch
+        watch.allow(self._timeouts.idle)
+        if watch.is_over:
             raise _total_timeout(self._timeouts.total)
         if self._broken is not None:
             raise self._broken
-        task = asyncio.current_task()
-        before = task.cancelling() if task else 0
-        self._reader = task
         try:
-            return await self._response.content.readany()
+            with watch:
+                return await self._response.content.readany()
         except _FOREIGN as error:
             self._broken = _ours(error, self._timeouts)
-        except asyncio.CancelledError:
-            if not self._cancelled_by_timer:
-                raise
-            self._cancelled_by_timer = False
-            if task is not None and task.uncancel() > before:
-                raise  # cancelled from elsewhere, too
+        except Expired:
             raise self._timed_out() from None
-        finally:
-            self._reader = None
         if rest := self._unread():
             return rest
         raise self._broken
@@ -237,41 +208,14 @@ class AiohttpAnswer:
 
     def close(self) -> None:
         """See `Answer.close`; closing twice is harmless."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._watch.close()
         self._response.close()
 
-    def _is_over(self) -> bool:
-        return self._deadline is not None and self._loop.time() >= self._deadline
-
     def _timed_out(self) -> IdleTimeout | TotalTimeout:
-        if self._is_over():
+        if self._watch.is_over:
             return _total_timeout(self._timeouts.total)
         idle = self._timeouts.idle
         return IdleTimeout(f"nothing came for {idle} s", seconds=idle)
-
-    def _arm(self) -> None:
-        ends = [] if self._deadline is None else [self._deadline]
-        if self._timeouts.idle is not None:
-            ends.append(self._since + self._timeouts.idle)
-        self._timer = self._loop.call_at(min(ends), self._on_timer) if ends else None
-
-    def _on_timer(self) -> None:
-        now = self._loop.time()
-        idle = self._timeouts.idle
-        if self._reader is None:
-            # The consumer is at work, which is no fault of the server's.
-            self._since = now
-            if self._is_over():
-                self._timer = None  # the next read says so
-                return
-        elif self._is_over() or (idle is not None and now - self._since >= idle):
-            self._cancelled_by_timer = True
-            self._timer = None
-            self._reader.cancel()
-            return
-        self._arm()
 
 
 def _authorization(api_key: Secret) -> dict[str, str]:

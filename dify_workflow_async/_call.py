@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 import attrs
 
@@ -11,10 +11,12 @@ from ._config import Timeouts
 from ._files import Files
 from ._opening import NewRun, Opening
 from ._protocol import is_a
-from .dispatcher import Dispatcher
 from .errors import ConfigurationError
 from .models import RunRef
 
+
+if TYPE_CHECKING:
+    from .dispatcher import Dispatcher
 
 Inputs = Mapping[str, Any]
 
@@ -90,7 +92,7 @@ class Defaults:
     on_cancel: OnCancel
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True)  # made for each run: see Request
 class Call:
     """What one call of a verb asks for.
 
@@ -208,7 +210,11 @@ def checked_dispatcher(dispatcher: Dispatcher | None) -> Dispatcher | None:
     Raises:
         ConfigurationError: it is something else.
     """
-    if dispatcher is not None and not is_a(Dispatcher, dispatcher):
+    if dispatcher is None:
+        return None
+    from .dispatcher import Dispatcher
+
+    if not is_a(Dispatcher, dispatcher):
         msg = f"dispatcher must be a Dispatcher, not {dispatcher!r}"
         raise ConfigurationError(msg)
     return dispatcher

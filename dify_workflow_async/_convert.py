@@ -64,7 +64,9 @@ def to_int(value: object) -> int | None:
 
 def to_decimal(value: object) -> Decimal | None:
     """Prices: text since 1.9, a number before."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if value.__class__ is not str and (
+        isinstance(value, bool) or not isinstance(value, int | float | str)
+    ):
         return None
     try:
         price = Decimal(str(value))

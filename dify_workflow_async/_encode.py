@@ -40,20 +40,23 @@ def _shrunk(body: bytes) -> bytes:
     return bytes(memoryview(body))
 
 
+_SCALARS = frozenset({str, int, bool, type(None)})
+
+
 def _is_plain(value: Any, depth: int = 0) -> bool:
     """True if orjson may have *value* as it is, which is nearly always so."""
     kind = value.__class__
-    if kind is str or kind is int or value is None or kind is bool:
+    if kind in _SCALARS:
         return True
     if kind is float:
         return math.isfinite(value)
-    if depth > _MAX_DEPTH:
+    if depth > _MAX_DEPTH or (kind is not dict and kind is not list):
         return False
-    if kind is dict:
-        return all(_is_plain(item, depth + 1) for item in value.values())
-    if kind is list:
-        return all(_is_plain(item, depth + 1) for item in value)
-    return False
+    for item in value.values() if kind is dict else value:
+        # Most are scalars, for which a call would cost more than this.
+        if item.__class__ not in _SCALARS and not _is_plain(item, depth + 1):
+            return False
+    return True
 
 
 # orjson itself goes no deeper than 254.

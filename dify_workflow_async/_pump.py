@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING
 
 from ._api import Api
 from ._protocol import Request
@@ -10,10 +11,12 @@ from ._reader import RunReader
 from ._recovery import Mender
 from ._stream import EventStream
 from ._transport import Answer
-from .dispatcher import Dispatcher, Scope
 from .errors import DifyError, UsageError
 from .events import Event, Ping, TtsMessage, TtsMessageEnd, WorkflowPaused
 
+
+if TYPE_CHECKING:
+    from .dispatcher import Dispatcher, Scope
 
 _SPEECH = (TtsMessage.event_name, TtsMessageEnd.event_name)
 

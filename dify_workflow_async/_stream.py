@@ -9,10 +9,11 @@ from __future__ import annotations
 import io
 
 from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from ._convert import is_object
+from ._convert import is_object, to_decimal
 from ._protocol import result_of
 from ._refusal import error_of_event
 from ._repeats import Repeats
@@ -27,7 +28,6 @@ from ._wire import (
 )
 from .errors import APIError, DifyError, UnexpectedAnswer
 from .events import (
-    EVENTS,
     Error,
     Event,
     HumanInputRequired,
@@ -45,6 +45,8 @@ from .models import RunRef, RunResult
 
 
 _PING = Ping()
+_NOTHING = Decimal(0)
+_UNKNOWN: tuple[tuple[str | None, Decimal | None]] = ((None, None),)
 
 # What is made of an event, by its name; None if nobody wants it.
 _Hooks = Mapping[str, Callable[[dict[str, Any]], Any]]
@@ -96,6 +98,7 @@ class EventStream:
         self._text = io.StringIO()
         self._write = self._text.write
         self._repeats = Repeats()
+        self._prices: dict[str | None, Decimal] = {}
 
     @property
     def text(self) -> str:
@@ -231,24 +234,31 @@ class EventStream:
 
     def _least(self) -> _Hooks:
         """What is made of events that nobody wants: the run's own state, if anything."""
-        return {
-            **_unwanted(),
-            "text_chunk": self._take_text,
-            "node_finished": self._take_node,
-        }
+        hooks = _unwanted().copy()
+        hooks["text_chunk"] = self._take_text
+        hooks["node_finished"] = self._take_node
+        return hooks
 
     def _take_text(self, obj: dict[str, Any]) -> None:
-        data = obj.get("data")
-        text = data.get("text") if is_object(data) else None
-        if isinstance(text, str):
-            self._write(text)
+        try:
+            self._write(obj["data"]["text"])
+        except (KeyError, TypeError):
+            return  # it has none
 
     def _take_node(self, obj: dict[str, Any]) -> None:
         data = obj.get("data")
-        if is_object(data) and (
-            data.get("status") == "failed" or data.get("outputs_truncated")
-        ):
+        if not is_object(data):
+            return
+        if data.get("status") == "failed" or data.get("outputs_truncated"):
             self._note(structure_event(obj))
+        elif is_object(metadata := data.get("execution_metadata")):
+            price = to_decimal(metadata.get("total_price"))
+            self._charge(price, metadata.get("currency"))
+
+    def _charge(self, price: Decimal | None, currency: str | None) -> None:
+        """Add what a node's execution cost."""
+        if price is not None:
+            self._prices[currency] = self._prices.get(currency, _NOTHING) + price
 
     def _note(self, event: Event) -> bool:
         """Take what the event tells of the run; False if it came before."""
@@ -265,6 +275,8 @@ class EventStream:
                     self.failed_node = event
                 if event.node_type == "end" and event.outputs_truncated:
                     self.truncated = True
+                if (cost := event.execution_metadata) is not None:
+                    self._charge(cost.total_price, cost.currency)
             case HumanInputRequired():
                 self.forms.append(event)
             case TtsMessageEnd():
@@ -295,9 +307,14 @@ class EventStream:
             stopped: True if we asked for a stop.
             **more: fields of the result that no event tells.
         """
+        # Two currencies make no sum, nor do executions that were not heard of.
+        is_known = len(self._prices) == 1 and not self.rejoined
+        (currency, price), *_ = self._prices.items() if is_known else _UNKNOWN
         return result_of(
             self.outcome,
             stopped=stopped,
+            total_price=price,
+            currency=currency,
             task_id=self.task_id,
             workflow_run_id=self.workflow_run_id,
             failed_node=self.failed_node,
@@ -328,8 +345,10 @@ def _nobody(_: dict[str, Any]) -> None:
 
 
 @cache
-def _unwanted() -> _Hooks:
+def _unwanted() -> dict[str, Callable[[dict[str, Any]], Any]]:
     """Rare events that tell something about the run are made in any case."""
+    from .events import EVENTS
+
     return {
         name: hook if EVENTS[name] in _RARE else _nobody
         for name, hook in event_hooks().items()

@@ -72,9 +72,9 @@ class StreamLife:
         # Cancelling a POST under way would leave a run that nobody can stop: its task
         # goes on, and _abandon() takes the answer.
         self._mender = Mender(self._api, self._call, self._events)
-        opening = lifetime.own(opener.open(self._api, self._request))
+        opening = lifetime.begin(opener.open(self._api, self._request))
         try:
-            self._begin(await asyncio.shield(opening))
+            self._begin(await lifetime.outlived_by(opening))
         except asyncio.CancelledError:
             lifetime.leave(self._abandon(opening))
             self._pump.tell_end()

@@ -22,6 +22,7 @@ import orjson
 from cattrs import transform_error
 from cattrs.preconf.orjson import OrjsonConverter, make_converter
 
+from . import events
 from ._convert import (
     account_of_name,
     flat_variables,
@@ -36,8 +37,8 @@ from ._convert import (
     to_str,
 )
 from .errors import OutputsMismatch, UnexpectedAnswer
-from .events import EVENTS, Event, UnknownEvent
-from .models import default_of
+from .events import Event, UnknownEvent
+from .models import default_of, unfrozen
 
 
 T = TypeVar("T")
@@ -141,9 +142,7 @@ def _class_hook(cls: type[Any]) -> Hook:
     """Generate the function that makes a *cls* from the wire's object.
 
     It reads all fields as if none could be missing, which is nearly always so, and
-    again with more patience if one is. A frozen class's own ``__init__`` goes through
-    ``object.__setattr__`` for each field, which costs more than all the rest: the
-    slots are filled directly instead.
+    again with more patience if one is. The fields are set as `unfrozen` says.
     """
     hints = get_type_hints(cls)
     in_data = issubclass(cls, Event) and not cls.flat
@@ -152,7 +151,12 @@ def _class_hook(cls: type[Any]) -> Hook:
         for field in attrs.fields(cls)
         if field.name != "raw"
     }
-    scope: dict[str, Any] = {"_cls": cls, "_new": object.__new__, "_no_data": {}}
+    scope: dict[str, Any] = {
+        "_cls": cls,
+        "_unfrozen": unfrozen(cls),
+        "_new": object.__new__,
+        "_no_data": {},
+    }
     # Locals are the fields' names, and names with an underscore, which no field has.
     lines = [
         "def structure(_obj, _=None):",
@@ -167,18 +171,17 @@ def _class_hook(cls: type[Any]) -> Hook:
             f"        {name} = {_try_to_read(cls, name, x)}"
             for name, x in sources.items()
         ),
-        "    _self = _new(_cls)",
+        "    _self = _new(_unfrozen)",
     ]
     for field in attrs.fields(cls):
-        scope[f"set_{field.name}"] = getattr(cls, field.name).__set__
         if field.name == "raw":
-            lines.append("    set_raw(_self, _obj)")
+            lines.append("    _self.raw = _obj")
             continue
         if convert := _OTHER_FORMS.get((cls.__name__, field.name)):
             scope[f"form_{field.name}"] = convert
             lines.append(f"    {field.name} = form_{field.name}({field.name})")
         lines += _field_lines(field, hints[field.name], scope)
-    lines.append("    return _self")
+    lines += ["    _self.__class__ = _cls", "    return _self"]
     exec("\n".join(lines), scope)  # noqa: S102 - cattrs, too, generates its functions
     return cast("Hook", scope["structure"])
 
@@ -218,7 +221,7 @@ def _field_lines(
         if (default := default_of(field)) is not None:
             scope[f"default_{name}"] = default
             lines.append(f"    if {name} is None: {name} = {_fresh(name, default)}")
-    return [*lines, f"    set_{name}(_self, {name})"]
+    return [*lines, f"    _self.{name} = {name}"]
 
 
 def _checked(name: str, bare: Any) -> list[str]:
@@ -284,7 +287,7 @@ def unknown_event(obj: dict[str, Any], name: str | None = None) -> UnknownEvent:
 
 def event_hook(name: str) -> EventHook:
     """The function that makes events of this wire name."""
-    cls = EVENTS.get(name)
+    cls = events.EVENTS.get(name)
     return (
         cast("EventHook", _converter().get_structure_hook(cls))
         if cls
@@ -298,7 +301,7 @@ def event_hooks() -> Mapping[str, EventHook]:
 
     Generated when the first stream begins, since importing should be quick.
     """
-    return {name: event_hook(name) for name in EVENTS}
+    return {name: event_hook(name) for name in events.EVENTS}
 
 
 def structure_event(obj: dict[str, Any]) -> Event:

@@ -52,14 +52,14 @@ class Base:
         del api_key  # no frame of ours holds it as text: see _secret
         key = find_key(key)
         found = settings(base_url, user)
-        self._user = found.user
-        self._on_cancel: OnCancel = checked_on_cancel(on_cancel)
+        timeouts = timeouts or Timeouts()
+        self._defaults = Defaults(found.user, timeouts, checked_on_cancel(on_cancel))
         self._api = Api(
             transport=AiohttpTransport(session, ssl=ssl, proxy=proxy, headers=headers),
             lifetime=Lifetime(max_concurrent_runs),
             base_url=_protocol.normalize_base_url(found.base_url),
             api_key=key,
-            timeouts=timeouts or Timeouts(),
+            timeouts=timeouts,
             limits=limits or Limits(),
             retry=retry or RetryPolicy(),
             on_retry=checked_hook(on_retry),
@@ -87,13 +87,17 @@ class Base:
         del api_key
         key = find_key(key, self._api.api_key)
         copy = type(self).__new__(type(self))
-        copy._user = user or self._user
-        copy._on_cancel = checked_on_cancel(on_cancel or self._on_cancel)
+        timeouts = timeouts or self._api.timeouts
+        copy._defaults = Defaults(
+            user or self._user,
+            timeouts,
+            checked_on_cancel(on_cancel or self._defaults.on_cancel),
+        )
         copy._api = attrs.evolve(
             self._api,
             api_key=key,
             cache=self._api.cache if is_same else AppCache(),
-            timeouts=timeouts or self._api.timeouts,
+            timeouts=timeouts,
             limits=limits or self._api.limits,
             retry=retry or self._api.retry,
             on_retry=checked_hook(on_retry) or self._api.on_retry,
@@ -105,14 +109,14 @@ class Base:
         """The server, with ``/v1``."""
         return self._api.base_url
 
+    @property
+    def _user(self) -> str:
+        return self._defaults.user
+
     def __repr__(self) -> str:
         if not hasattr(self, "_api"):  # its making failed, and a traceback shows it
             return f"<{type(self).__name__}>"
         return f"<{type(self).__name__} {self.base_url} user={self._user!r}>"
-
-    @property
-    def _defaults(self) -> Defaults:
-        return Defaults(self._user, self._api.timeouts, self._on_cancel)
 
     # -- life ------------------------------------------------------------------------
 

@@ -34,9 +34,11 @@ class Content(Protocol):
         ...
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True)
 class Request:
     """A request to be sent.
+
+    Nobody changes one; but to freeze it would cost as much as to encode its body.
 
     Attributes:
         path: below the base URL, ids escaped, with the query.

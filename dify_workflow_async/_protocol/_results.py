@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
+import attrs
+
 from ..events import Error, Event, NodeFinished, WorkflowFinished, WorkflowPaused
-from ..models import RunDetail, RunRef, RunResult
+from ..models import RunDetail, RunRef, RunResult, unfrozen
 
 
 def result_of(
@@ -28,26 +31,59 @@ def result_of(
             as a failure as often as not (specification, section 6.3).
         **more: fields of the result that no event tells.
     """
-    fields: dict[str, Any] = {}
-    if isinstance(event, WorkflowFinished | WorkflowPaused):
-        names = _IN_PAUSE if isinstance(event, WorkflowPaused) else _IN_FINISH
-        fields = {name: getattr(event, name) for name in names}
-        fields["outputs"] = event.outputs or {}
-        if isinstance(event, WorkflowPaused):
-            fields["status"] = "paused"  # whether it says so or not
-    elif isinstance(event, Error):
-        fields = {"status": "failed", "error": event.message, "raw": event.raw}
-    if stopped and fields.get("status") == "failed":
-        fields["status"] = "stopped"
-    if workflow_run_id is None and event is not None:
-        workflow_run_id = event.workflow_run_id
-    return RunResult(
-        **fields,
-        task_id=task_id,
-        workflow_run_id=workflow_run_id,
-        failed_node=failed_node,
+    common = {
+        "task_id": task_id,
+        "workflow_run_id": workflow_run_id or (event and event.workflow_run_id),
+        "failed_node": failed_node,
         **more,
-    )
+    }
+    make = _maker()
+    match event:
+        case WorkflowFinished():
+            made = make(
+                status=event.status,
+                outputs=event.outputs or {},
+                error=event.error,
+                elapsed_time=event.elapsed_time,
+                total_tokens=event.total_tokens,
+                total_steps=event.total_steps,
+                created_at=event.created_at,
+                finished_at=event.finished_at,
+                workflow_id=event.workflow_id,
+                created_by=event.created_by,
+                exceptions_count=event.exceptions_count,
+                files=event.files,
+                raw=event.raw,
+                **common,
+            )
+        case WorkflowPaused():
+            made = make(
+                status="paused",  # whether it says so or not
+                outputs=event.outputs or {},
+                elapsed_time=event.elapsed_time,
+                total_tokens=event.total_tokens,
+                total_steps=event.total_steps,
+                created_at=event.created_at,
+                paused_nodes=event.paused_nodes,
+                reasons=event.reasons,
+                raw=event.raw,
+                **common,
+            )
+        case Error():
+            made = make(status="failed", error=event.message, raw=event.raw, **common)
+        case _:
+            made = make(**common)
+    if stopped and made.status == "failed":
+        made.status = "stopped"
+    made.__class__ = RunResult
+    result: RunResult = made
+    return result
+
+
+@cache
+def _maker() -> Any:
+    """Makes results whose ``__class__`` is to be set: see `unfrozen`."""
+    return attrs.define(kw_only=True, repr=False, eq=False)(unfrozen(RunResult))
 
 
 def result_of_detail(detail: RunDetail, ref: RunRef) -> RunResult:
@@ -75,10 +111,5 @@ def event_of_detail(detail: RunDetail) -> WorkflowFinished | WorkflowPaused:
 
 _IN_BOTH = (
     *("raw", "status", "created_at", "elapsed_time", "total_tokens", "total_steps"),
-)
-_IN_PAUSE = (*_IN_BOTH, "paused_nodes", "reasons")
-_IN_FINISH = (
-    *(*_IN_BOTH, "workflow_id", "error", "created_by", "finished_at"),
-    *("exceptions_count", "files"),
 )
 _IN_DETAIL = ("workflow_id", "outputs", "error", "finished_at")

@@ -9,19 +9,10 @@ identity. `EVENTS` finds the class by the wire's name; names that are not in it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from ._base import Event, Ping, UnknownEvent
-from ._blocks import (
-    IterationCompleted,
-    IterationNext,
-    IterationStarted,
-    LoopCompleted,
-    LoopNext,
-    LoopStarted,
-    ParallelBranchFinished,
-    ParallelBranchStarted,
-)
 from ._nodes import NodeFinished, NodeRetry, NodeStarted
 from ._runs import (
     Error,
@@ -41,6 +32,19 @@ from ._texts import (
     TtsMessageEnd,
 )
 
+
+if TYPE_CHECKING:
+    from ._blocks import (
+        IterationCompleted,
+        IterationNext,
+        IterationStarted,
+        LoopCompleted,
+        LoopNext,
+        LoopStarted,
+        ParallelBranchFinished,
+        ParallelBranchStarted,
+    )
+    from ._table import EVENTS
 
 __all__ = [
     "EVENTS",
@@ -73,34 +77,28 @@ __all__ = [
     "WorkflowStarted",
 ]
 
-EVENTS: Mapping[str, type[Event]] = {
-    cls.event_name: cls
-    for cls in (
-        WorkflowStarted,
-        WorkflowFinished,
-        WorkflowPaused,
-        Error,
-        Ping,
-        NodeStarted,
-        NodeFinished,
-        NodeRetry,
-        IterationStarted,
-        IterationNext,
-        IterationCompleted,
-        LoopStarted,
-        LoopNext,
-        LoopCompleted,
-        ParallelBranchStarted,
-        ParallelBranchFinished,
-        TextChunk,
-        TextReplace,
-        ReasoningChunk,
-        AgentLog,
-        TtsMessage,
-        TtsMessageEnd,
-        HumanInputRequired,
-        HumanInputFormFilled,
-        HumanInputFormTimeout,
-    )
+_LATER = {
+    **dict.fromkeys(
+        (
+            *("IterationStarted", "IterationNext", "IterationCompleted"),
+            *("LoopStarted", "LoopNext", "LoopCompleted"),
+            *("ParallelBranchStarted", "ParallelBranchFinished"),
+        ),
+        "_blocks",
+    ),
+    "EVENTS": "_table",
 }
-"""Each event's class by its name on the wire."""
+"""Where that is what the first stream needs, and importing the client does not."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ._base import SUCCESS, TERMINAL, Value, default_of, raw_field
+from ._base import SUCCESS, TERMINAL, Value, default_of, raw_field, unfrozen
 from ._files import File
 from ._forms import FormAction, FormInput, PauseReason
 from ._runs import (
@@ -72,6 +72,7 @@ __all__ = [
     "Value",
     "default_of",
     "raw_field",
+    "unfrozen",
 ]
 
 _LATER = {

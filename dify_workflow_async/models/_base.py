@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import attrs
+
+
+V = TypeVar("V", bound="Value")
 
 
 class Value:
@@ -76,6 +79,28 @@ def default_of(field: attrs.Attribute[Any]) -> Any:
     """The value of a field that nothing was given for."""
     default: Any = field.default
     return default.factory() if isinstance(default, attrs.Factory) else default  # type: ignore[arg-type]
+
+
+def unfrozen(cls: type[V]) -> type[V]:
+    """The same class, whose objects may be filled one field after the other.
+
+    The ``__init__`` of a frozen class goes through ``object.__setattr__`` for each field,
+    which costs fifty times as much as setting it. What is made for every event or run is
+    made as one of these, and then becomes a *cls*::
+
+        made = object.__new__(unfrozen(cls))
+        made.field = value
+        made.__class__ = cls
+    """
+    body = {
+        "__module__": cls.__module__,
+        "__slots__": (),
+        "__setattr__": object.__setattr__,
+        "__delattr__": object.__delattr__,  # else setting, too, goes the long way
+    }
+    made: Any = type(cls.__name__, (cls,), body)
+    same: type[V] = made
+    return same
 
 
 def raw_field() -> Mapping[str, Any]:

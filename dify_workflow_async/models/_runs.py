@@ -131,6 +131,10 @@ class RunResult(_Run, Generic[T]):
         exceptions_count: nodes that failed and were dealt with.
         paused_nodes: where a paused run waits.
         reasons: why it waits, with the forms.
+        total_price: the sum of what the nodes' executions cost, as their events told;
+            None if none told a price, some were not heard, or they were in different
+            currencies.
+        currency: of the price, such as ``USD``.
         user: the end user that it was run for, where this program ran it.
         recovered: how it was learnt, if the stream broke.
         text_complete: False if text may have been streamed while nobody listened: it
@@ -143,6 +147,8 @@ class RunResult(_Run, Generic[T]):
     task_id: str | None = None
     created_by: Creator | None = None
     exceptions_count: int | None = None
+    total_price: Decimal | None = None
+    currency: str | None = None
     files: tuple[File, ...] = ()
     paused_nodes: tuple[str, ...] = ()
     reasons: tuple[PauseReason, ...] = ()

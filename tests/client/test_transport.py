@@ -17,6 +17,7 @@ import pytest
 
 from dify_workflow_async import Limits, RetryPolicy, Timeouts, WorkflowClient, errors
 from dify_workflow_async._aiohttp import KEEPALIVE
+from dify_workflow_async._watch import Watch
 
 
 FINISHED = {"status": "succeeded", "outputs": {"answer": "42"}}
@@ -517,10 +518,10 @@ async def test_cancelling_at_the_same_time_as_a_timeout(wild, connect, frame, un
     async with client.stream(on_cancel="detach") as run:
         task = asyncio.create_task(run.result())
         await until(lambda: run.task_id)
-        answer = run._pump._reader._answer
-        await until(lambda: answer._reader is task)
-        answer._since -= 60
-        answer._on_timer()
+        watch = run._pump._reader._answer._watch
+        await until(lambda: watch._task is task)
+        watch._since -= 60
+        watch._on_timer()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -838,16 +839,19 @@ async def test_cookies_are_not_kept(wild, connect):
     assert "cookie" not in server.requests[1][2]
 
 
-async def test_the_timer_rests_while_the_consumer_works(wild, connect, frame, until):
+async def test_the_timer_rests_while_the_consumer_works(
+    wild, connect, frame, monkeypatch
+):
     """A consumer that reads nothing for long costs a call per idle time, no more."""
     client = connect(
         await wild(stalling(frame("workflow_started"))), timeouts=Timeouts(idle=0.02)
     )
     async with client.stream(on_cancel="detach") as run:
         await anext(run)
-        answer = run._pump._reader._answer
-        calls, real = [], answer._on_timer
-        answer._on_timer = lambda: (calls.append(1), real())
+        calls, real = [], Watch._on_timer
+        monkeypatch.setattr(
+            Watch, "_on_timer", lambda watch: (calls.append(1), real(watch))
+        )
         loop = asyncio.get_running_loop()
         end = loop.time() + 0.2
         turns = 0

@@ -197,13 +197,11 @@ def test_stop_request():
     )
 
 
-def test_requests_are_frozen_and_do_not_show_their_body():
+def test_requests_do_not_show_their_body():
     """A request can be logged, although its inputs are not for everybody."""
     request = run_request({"secret": "hunter2"}, user="u", response_mode="streaming")
 
     assert "hunter2" not in repr(request)
-    with pytest.raises(attrs.exceptions.FrozenInstanceError):
-        request.path = "/"
 
 
 BY_ID = {

@@ -693,3 +693,44 @@ def test_rubbish_behind_the_end(rubbish):
     assert stream.failure is None
     assert stream.is_complete
     assert stream.may_be_spoken is False
+
+
+# -- what a run cost ------------------------------------------------------------------
+
+
+def cost(price: Any, currency: Any = "USD") -> bytes:
+    """The end of a node's execution."""
+    metadata = {"total_price": price, "currency": currency}
+    return frame("node_finished", data={"execution_metadata": metadata})
+
+
+@pytest.mark.parametrize("least", [True, False])
+@pytest.mark.parametrize(
+    ("nodes", "price", "currency"),
+    [
+        ([], None, None),
+        ([frame("node_finished"), frame("node_finished", data=None)], None, None),
+        ([cost("0.10"), cost(0.2), cost("0")], Decimal("0.30"), "USD"),
+        ([cost("0.10"), cost(None), cost("much")], Decimal("0.10"), "USD"),
+        ([cost("0.10"), cost("0.20", "RMB")], None, None),
+    ],
+    ids=["nothing", "no-cost", "sum", "no-prices", "two-currencies"],
+)
+def test_price_of_a_run(nodes, price, currency, least):
+    """It is the sum of what the executions cost, whether or not anybody wants events."""
+    stream = EventStream(LIMIT)
+    if least:
+        stream.decode_least()
+    for chunk in (*nodes, finished()):
+        list(stream.feed(chunk))
+    result = stream.result()
+    assert (result.total_price, result.currency) == (price, currency)
+
+
+def test_price_of_a_run_that_was_not_heard_whole():
+    """Executions may have ended while nobody listened: no sum is better than a wrong one."""
+    stream = EventStream(LIMIT)
+    list(stream.feed(cost("0.10")))
+    stream.rejoin()
+    list(stream.feed(finished()))
+    assert stream.result().total_price is None
