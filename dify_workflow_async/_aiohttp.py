@@ -69,6 +69,7 @@ class AiohttpTransport:
         api_key: Secret,
         timeouts: Timeouts,
         deadline: float | None,
+        overtime: float = 0.0,
         own_server: bool = True,
     ) -> AiohttpAnswer:
         """Send *request*; see `Transport.send`."""
@@ -76,7 +77,7 @@ class AiohttpTransport:
         headers = {**(self._headers if own_server else {}), **request.headers}
 
         def end(seconds: float | None) -> float | None:
-            ends = [] if deadline is None else [deadline]
+            ends = [] if deadline is None else [deadline + overtime]
             if seconds is not None:
                 ends.append(loop.time() + seconds)
             return min(ends, default=None)
@@ -234,6 +235,10 @@ class AiohttpAnswer:
         """
         read = getattr(self._response.content, "_read_nowait", None)
         return read(-1) if read is not None else b""
+
+    def lift_deadline(self) -> None:
+        """See `Answer.lift_deadline`."""
+        self._deadline = None
 
     def close(self) -> None:
         """See `Answer.close`; closing twice is harmless."""

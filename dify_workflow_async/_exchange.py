@@ -73,16 +73,20 @@ class Exchange:
         return await self._repeat(request, once, timeouts, None)
 
     async def send(
-        self, request: Request, timeouts: Timeouts, deadline: float | None = None
+        self,
+        request: Request,
+        timeouts: Timeouts,
+        deadline: float | None = None,
+        overtime: float = 0.0,
     ) -> Answer:
         """Send, as often as `_retry` allows; every error tells its request.
 
         *deadline* is where ``Timeouts.total`` ends, by the loop's clock, for a call
-        that began before.
+        that began before; *overtime*: see `Transport.send`.
         """
 
         async def once(deadline: float | None) -> Answer:
-            return await self._send_once(request, timeouts, deadline)
+            return await self._send_once(request, timeouts, deadline, overtime)
 
         return await self._repeat(request, once, timeouts, deadline)
 
@@ -110,7 +114,7 @@ class Exchange:
                     raise  # the next try would have no time left
                 logger.info("try again in %.2f s, after %s", wait, error)
                 self._tell(attempt, wait, error)
-            await asyncio.sleep(wait)
+            await self.lifetime.pause(wait)
 
     def _wait(self, request: Request, attempt: int, error: DifyError) -> float | None:
         """Seconds until *request* is sent again; None: it is not."""
@@ -137,7 +141,11 @@ class Exchange:
             logger.exception("the hook on_retry failed")
 
     async def _send_once(
-        self, request: Request, timeouts: Timeouts, deadline: float | None
+        self,
+        request: Request,
+        timeouts: Timeouts,
+        deadline: float | None,
+        overtime: float = 0.0,
     ) -> Answer:
         answer = await self.transport.send(
             request,
@@ -145,6 +153,7 @@ class Exchange:
             api_key=self.api_key,
             timeouts=timeouts,
             deadline=deadline,
+            overtime=overtime,
             own_server=self.own_server,
         )
         if logger.isEnabledFor(logging.DEBUG):

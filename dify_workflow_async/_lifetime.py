@@ -12,6 +12,7 @@ import os
 
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from .errors import ClientClosed, ConfigurationError, WrongLoop
 
@@ -40,6 +41,8 @@ class Lifetime:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = os.getpid()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._pausing: set[asyncio.Task[Any] | None] = set()
+        self._given_up: WeakSet[asyncio.Task[Any]] = WeakSet()
         self.on_close: set[Callable[[], None]] = set()
         self.closed = False
 
@@ -98,6 +101,23 @@ class Lifetime:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep while nothing is under way, so that `give_up` ends the task."""
+        task = asyncio.current_task()
+        if task in self._given_up:
+            raise asyncio.CancelledError
+        self._pausing.add(task)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._pausing.discard(task)
+
+    def give_up(self, task: asyncio.Task[Any]) -> None:
+        """Let a task end what is under way, and begin nothing more."""
+        self._given_up.add(task)
+        if task in self._pausing:
+            task.cancel()
 
     async def finish(self, seconds: float) -> None:
         """Close: let nobody begin, and wait for the owned tasks.

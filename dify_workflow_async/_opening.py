@@ -95,7 +95,8 @@ class Reopened:
 
     async def open(self, api: Api, request: Request) -> Answer:
         """Open the stream; see `Api.reopen_run`."""
-        return await api.reopen_run(request, self.timeouts)
+        overtime = self.timeouts.stop
+        return await api.reopen_run(request, self.timeouts, overtime=overtime)
 
 
 @attrs.define(kw_only=True)
@@ -158,6 +159,7 @@ class _Heard:
         self.status = answer.status
         self.headers = answer.headers
         self.close = answer.close
+        self.lift_deadline = answer.lift_deadline
         self._answer = answer
         self._heard = b""
 

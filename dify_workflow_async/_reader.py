@@ -21,6 +21,7 @@ from .errors import (
     RunStateUnknown,
     StreamBusy,
     TooLarge,
+    TotalTimeout,
 )
 from .events import Event
 
@@ -220,9 +221,16 @@ class RunReader:
             self._consumer = None
 
     def leave(self, failure: Callable[[], DifyError]) -> None:
-        """Let nobody begin to read any more; they get the *failure*."""
+        """Let nobody begin to read any more; they get the *failure*.
+
+        After a time-out before the run's task id came, its owner may read on.
+        """
         self._consumer = None
         self._left = failure
+        if self.failure is not None and not self.over:
+            late, self.failure = self.failure, None
+            self._left = lambda: late
+            self._answer.lift_deadline()
 
     @property
     def is_read_elsewhere(self) -> bool:
@@ -329,5 +337,7 @@ class RunReader:
     def _fail(self, error: DifyError) -> NoReturn:
         self._explain(error)
         self.failure = error
-        self.close()
+        # After a time-out its owner has to read on to the task id, to stop it.
+        if not isinstance(error, TotalTimeout) or self._events.task_id is not None:
+            self.close()
         raise error

@@ -100,6 +100,7 @@ class Mender:
 
     Attributes:
         recovered: what was done so far; None if the stream never broke.
+        deadline: where ``Timeouts.total`` ends, by the loop's clock.
     """
 
     def __init__(self, api: Api, call: Call, events: EventStream) -> None:
@@ -109,7 +110,7 @@ class Mender:
         self._events = events
         self._now = asyncio.get_running_loop().time
         total = call.timeouts.total
-        self._deadline = None if total is None else self._now() + total
+        self.deadline = None if total is None else self._now() + total
         self._can_attach = True
         # Since when, and how often, nothing new was heard of the run.
         self._attempt = 0
@@ -168,12 +169,12 @@ class Mender:
             raise broken from error
 
     def _is_late(self) -> bool:
-        return self._deadline is not None and self._now() >= self._deadline
+        return self.deadline is not None and self._now() >= self.deadline
 
     async def _pause(self, broken: RunInterrupted) -> None:
         pause = poll_delay(self._attempt)
         then = self._now() + pause
-        if self._deadline is not None and then >= self._deadline:
+        if self.deadline is not None and then >= self.deadline:
             seconds = self._call.timeouts.total
             msg = f"the call took longer than {seconds} s; {broken.message}"
             raise TotalTimeout(msg, seconds=seconds, run_id=broken.run_id)
@@ -204,7 +205,7 @@ class Mender:
             continue_on_pause=not self._call.ends_on_pause,
         )
         timeouts = self._call.timeouts
-        return await self._api.reopen_run(request, timeouts, self._deadline)
+        return await self._api.reopen_run(request, timeouts, self.deadline)
 
     async def _end_of(self, run_id: str) -> Event | None:
         """The event that the run ended with, as its detail tells; None if it goes on."""

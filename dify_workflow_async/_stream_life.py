@@ -23,6 +23,7 @@ from .errors import (
     DifyError,
     RunInterrupted,
     RunStateUnknown,
+    TotalTimeout,
     UsageError,
 )
 
@@ -74,8 +75,9 @@ class StreamLife:
         self._mender = Mender(self._api, self._call, self._events)
         opening = lifetime.own(opener.open(self._api, self._request))
         try:
-            self._begin(await asyncio.shield(opening))
-        except asyncio.CancelledError:
+            self._begin(await self._in_time(opening))
+        except (asyncio.CancelledError, TotalTimeout):
+            lifetime.give_up(opening)
             lifetime.leave(self._abandon(opening))
             self._pump.tell_end()
             if opening.cancelled():  # by aclose(), not the caller
@@ -86,6 +88,19 @@ class StreamLife:
             raise
         lifetime.on_close.add(self._on_close)
         return self
+
+    async def _in_time(self, opening: asyncio.Task[Answer]) -> Answer:
+        """The answer, if it comes before ``Timeouts.total`` is over."""
+        if self._mender.deadline is None:
+            return await asyncio.shield(opening)
+        time = asyncio.timeout_at(self._mender.deadline)
+        try:
+            async with time:
+                return await asyncio.shield(opening)
+        except TimeoutError:
+            if not time.expired():
+                raise  # the request's own
+        raise self._api.too_late(self._request, self._call.timeouts)
 
     def _begin(self, answer: Answer) -> None:
         self._pump.begin(answer, self._request, self._api, self._mender)
@@ -152,17 +167,21 @@ class StreamLife:
         """Stop a run that is left early, or let it go; then free its connection."""
         try:
             if opening is not None:
-                self._begin(await opening)
+                answer = await opening
+                answer.lift_deadline()  # from here on it is Timeouts.stop that counts
+                self._begin(answer)
         except DifyError as error:
             # Refused, most likely: then there is nothing to stop.
-            logger.debug("the run left at its entry did not begin: %s", error)
+            unknown = isinstance(error, RunStateUnknown | TotalTimeout)
+            level = logging.WARNING if unknown and self._stops else logging.DEBUG
+            logger.log(level, "the run left at its entry did not begin: %s", error)
             self._release()
             return
         except BaseException:
             self._release()
             raise
         try:
-            if self._on_cancel == "stop" and not self._stop_asked:
+            if self._stops:
                 async with asyncio.timeout(self._call.timeouts.stop):
                     await self.stop()
         except (DifyError, TimeoutError) as error:
@@ -170,6 +189,11 @@ class StreamLife:
         finally:
             self._pump.reader.shut()
             self._release()
+
+    @property
+    def _stops(self) -> bool:
+        """True if leaving early is to stop the run."""
+        return self._on_cancel == "stop" and not self._stop_asked
 
     @abstractmethod
     async def stop(self) -> None:
