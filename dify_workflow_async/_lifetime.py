@@ -10,7 +10,8 @@ import asyncio
 import logging
 import os
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 from weakref import WeakSet
 
@@ -102,14 +103,15 @@ class Lifetime:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def pause(self, seconds: float) -> None:
-        """Sleep while nothing is under way, so that `give_up` ends the task."""
+    @contextmanager
+    def nothing_begun(self) -> Generator[None]:
+        """Within the block `give_up` ends the task at once: nothing would be lost."""
         task = asyncio.current_task()
         if task in self._given_up:
             raise asyncio.CancelledError
         self._pausing.add(task)
         try:
-            await asyncio.sleep(seconds)
+            yield
         finally:
             self._pausing.discard(task)
 
@@ -118,6 +120,11 @@ class Lifetime:
         self._given_up.add(task)
         if task in self._pausing:
             task.cancel()
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep between two tries."""
+        with self.nothing_begun():
+            await asyncio.sleep(seconds)
 
     async def finish(self, seconds: float) -> None:
         """Close: let nobody begin, and wait for the owned tasks.

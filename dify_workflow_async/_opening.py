@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, Protocol, Self
 
 import attrs
@@ -142,14 +142,20 @@ class Submitted(Reopened):
         Raises:
             DifyError: as `Api.reopen_run` and `Api.submit_form`.
         """
-        answer = _Heard(await super().open(api, request))
-        try:
-            await answer.hear()
-            await api.submit_form(self.form)
-        except BaseException:
-            answer.close()
-            raise
+        with api.lifetime.nothing_begun():
+            answer = _Heard(await super().open(api, request))
+            await _or_close(answer, answer.hear())
+        await _or_close(answer, api.submit_form(self.form))
         return answer
+
+
+async def _or_close(answer: Answer, step: Awaitable[None]) -> None:
+    """Take a step, and close the answer if it fails."""
+    try:
+        await step
+    except BaseException:
+        answer.close()
+        raise
 
 
 class _Heard:

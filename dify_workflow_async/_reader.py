@@ -41,6 +41,7 @@ class RunReader:
         pending: the events of the chunk that was read last, decoded as they are taken.
         over: True when there is nothing more to read.
         failure: the error that ended the stream; it is raised again at every reading.
+        going_on: what opens the stream anew after a pause, if that was asked for.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class RunReader:
         self.pending: Iterator[Event] = iter(())
         self.over = False
         self.failure: DifyError | None = None
+        self.going_on: asyncio.Task[None] | None = None
         self._answer = answer
         self._events = events
         self._request = request
@@ -127,6 +129,11 @@ class RunReader:
         self._answer.close()
         self._answer, self._request = answer, request
         self.over, self.failure, self._tail_ends = False, None, None
+
+    async def settled(self) -> None:
+        """Wait for a form that is under way, whose sender was cancelled."""
+        if self.going_on is not None and not self.going_on.done():
+            await asyncio.wait([self.going_on])
 
     def _take(self, event: Event) -> bool:
         """Let this event be the last one."""

@@ -56,17 +56,23 @@ async def wait_for_end(api: Api, run_id: str, *, timeout: float | None) -> RunDe
         TotalTimeout: it still runs.
     """
     scope = asyncio.timeout(timeout)
+    missing: list[RunNotFound] = []
     try:
         async with scope:
-            return await _poll(api, run_id, scope.when())
+            return await _poll(api, run_id, scope.when(), missing)
     except TimeoutError:
         if not scope.expired():
             raise  # a request's own
-        msg = f"the run had not ended after {timeout} s"
-        raise TotalTimeout(msg, seconds=timeout, run_id=run_id) from None
+    if missing:
+        raise missing[-1]
+    msg = f"the run had not ended after {timeout} s"
+    raise TotalTimeout(msg, seconds=timeout, run_id=run_id)
 
 
-async def _poll(api: Api, run_id: str, until: float | None) -> RunDetail:
+async def _poll(
+    api: Api, run_id: str, until: float | None, missing: list[RunNotFound]
+) -> RunDetail:
+    """Read until the end; what was *missing* last is told should time be over."""
     now = asyncio.get_running_loop().time
     start = now()
     attempt = 0
@@ -76,9 +82,11 @@ async def _poll(api: Api, run_id: str, until: float | None) -> RunDetail:
             detail = await api.get_run(run_id)
             if is_over(detail):
                 return detail
-        except RunNotFound:
+            missing.clear()
+        except RunNotFound as error:
             if now() - start >= GRACE:
                 raise
+            missing[:] = [error]
         pause = poll_delay(attempt)
         if until is not None:  # look once more shortly before
             pause = min(pause, max(0.05, (until - now()) / 2))

@@ -48,6 +48,7 @@ class StreamLife:
         )
         self._pump = Pump(self._events, self, call.dispatcher, call.timeouts.tail)
         self._entered = False
+        self._holds_slot = False
         self._stop_asked = False
 
     async def __aenter__(self) -> Self:
@@ -64,6 +65,7 @@ class StreamLife:
         lifetime.check()
         if self._call.known is None:  # it is to be a run more
             await lifetime.acquire()
+            self._holds_slot = True
         opener = self._call.opening
         try:
             self._request = await opener.prepare(self._api)
@@ -81,7 +83,7 @@ class StreamLife:
             lifetime.leave(self._abandon(opening))
             self._pump.tell_end()
             if opening.cancelled():  # by aclose(), not the caller
-                raise _closed() from None
+                raise closed() from None
             raise
         except BaseException:
             self._do_not_begin()
@@ -106,8 +108,9 @@ class StreamLife:
         self._pump.begin(answer, self._request, self._api, self._mender)
 
     def _release(self) -> None:
-        """Let the next run begin."""
-        if self._call.known is None:
+        """Let the next run begin; once."""
+        if self._holds_slot:
+            self._holds_slot = False
             self._api.lifetime.release()
 
     def _do_not_begin(self) -> None:
@@ -130,7 +133,7 @@ class StreamLife:
 
     def _on_close(self) -> None:
         """Leave the run, since the client is being closed."""
-        self._leave(None, _closed)
+        self._leave(None, closed)
 
     def _leave(
         self, exc: BaseException | None, failure: Callable[[], DifyError]
@@ -209,5 +212,5 @@ def left_early() -> UsageError:
     return UsageError("the stream was left before the run's end")
 
 
-def _closed() -> ClientClosed:
+def closed() -> ClientClosed:
     return ClientClosed("the client was closed")
