@@ -114,7 +114,7 @@ class Exchange:
                     raise  # the next try would have no time left
                 logger.info("try again in %.2f s, after %s", wait, error)
                 self._tell(attempt, wait, error)
-            await self.lifetime.pause(wait)
+            await self.lifetime.pause(wait, repeatable=request.repeatable)
 
     def _wait(self, request: Request, attempt: int, error: DifyError) -> float | None:
         """Seconds until *request* is sent again; None: it is not."""

@@ -11,7 +11,7 @@ import logging
 import os
 
 from collections.abc import Callable, Coroutine, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 from weakref import WeakSet
 
@@ -105,7 +105,7 @@ class Lifetime:
 
     @contextmanager
     def nothing_begun(self) -> Generator[None]:
-        """Within the block `give_up` ends the task at once: nothing would be lost."""
+        """Within the block `give_up` and `finish` end the task: nothing would be lost."""
         task = asyncio.current_task()
         if task in self._given_up:
             raise asyncio.CancelledError
@@ -121,9 +121,9 @@ class Lifetime:
         if task in self._pausing:
             task.cancel()
 
-    async def pause(self, seconds: float) -> None:
-        """Sleep between two tries."""
-        with self.nothing_begun():
+    async def pause(self, seconds: float, *, repeatable: bool) -> None:
+        """Sleep between two tries; what is *repeatable*, such as a stop, is not given up."""
+        with nullcontext() if repeatable else self.nothing_begun():
             await asyncio.sleep(seconds)
 
     async def finish(self, seconds: float) -> None:
@@ -134,6 +134,8 @@ class Lifetime:
         self.closed = True
         for close in tuple(self.on_close):
             close()
+        for task in self._tasks.intersection(self._pausing):
+            task.cancel()
         current = asyncio.current_task()
         tasks = {task for task in self._tasks if task is not current}
         if not tasks:

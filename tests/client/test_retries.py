@@ -190,7 +190,7 @@ def waits(monkeypatch):
     """Give the waits, which take no time, with the dice at their highest."""
     taken: list[float] = []
 
-    async def pause(_: Lifetime, seconds: float) -> None:
+    async def pause(_: Lifetime, seconds: float, *, repeatable: bool) -> None:
         taken.append(seconds)
 
     monkeypatch.setattr(_exchange.random, "random", lambda: 1.0)
