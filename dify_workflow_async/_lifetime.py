@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Hashable
 from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 from weakref import WeakSet
@@ -31,6 +31,7 @@ class Lifetime:
     Attributes:
         closed: True once `finish` was called.
         on_close: what to call then; open streams close themselves so.
+        busy: until when apps said that they have too many runs, by the loop's clock.
     """
 
     def __init__(self, max_concurrent_runs: int | None = None) -> None:
@@ -45,6 +46,7 @@ class Lifetime:
         self._pausing: set[asyncio.Task[Any] | None] = set()
         self._given_up: WeakSet[asyncio.Task[Any]] = WeakSet()
         self.on_close: set[Callable[[], None]] = set()
+        self.busy: dict[Hashable, float] = {}
         self.closed = False
 
     def check(self) -> asyncio.AbstractEventLoop:
@@ -89,6 +91,22 @@ class Lifetime:
         """Let the next run open."""
         if self._slots is not None:
             self._slots.release()
+
+    # -- apps that are busy ----------------------------------------------------------
+
+    def note_busy(self, app: Hashable, seconds: float) -> None:
+        """Let no run of this app be asked for before so many *seconds* have passed."""
+        now = asyncio.get_running_loop().time()
+        until = max(now + seconds, self.busy.get(app, now))
+        self.busy = {each: then for each, then in self.busy.items() if then > now}
+        self.busy[app] = until
+
+    def busy_for(self, app: Hashable) -> float:
+        """For how many seconds no run of this app is to be asked for."""
+        then = self.busy.get(app)
+        if then is None:
+            return 0.0
+        return max(0.0, then - asyncio.get_running_loop().time())
 
     # -- tasks -----------------------------------------------------------------------
 
