@@ -271,7 +271,7 @@ def _raise_what_is_known(error: DifyError) -> NoReturn:
             # Not HTTP at all: who knows what was read?
             raise RunStateUnknown(text, request=request) from error
         case UnexpectedAnswer(status=int(status)) if status < 300:
-            error.message, error.args = text, (text,)  # some page, or a run after all
+            error.reword(text)  # some page, or a run after all
             raise error
         case _:
             raise error

@@ -217,7 +217,7 @@ class Exchange:
         # Some proxies and debugging servers give back what they got.
         hide = self.api_key.redacted
         if (message := hide(error.message)) != error.message:
-            error.message, error.args = message, (message, *error.args[1:])
+            error.reword(message)
         if answer is not None:
             error.headers = {name: hide(x) for name, x in answer.headers.items()}
 

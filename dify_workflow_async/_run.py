@@ -55,13 +55,8 @@ class RunStream(StreamLife):
     @property
     def ref(self) -> RunRef | None:
         """What is needed to find the run again; None until its id is known."""
-        if self.workflow_run_id is None:
-            return None
-        return RunRef(
-            workflow_run_id=self.workflow_run_id,
-            task_id=self.task_id,
-            user=self._call.user,
-        )
+        user = self._call.user
+        return RunRef.of(self.workflow_run_id, task_id=self.task_id, user=user)
 
     @property
     def text(self) -> str:

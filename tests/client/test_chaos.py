@@ -16,33 +16,7 @@ from typing import Any
 import pytest
 
 from dify_workflow_async import DifyError, Limits, RetryPolicy, Timeouts, WorkflowClient
-from dify_workflow_async.local import App, LocalServer, Node, Scenario
-from dify_workflow_async.local.faults import (
-    BROKEN_JSON,
-    BROKEN_UTF8,
-    BadChunkSize,
-    Busy,
-    Cut,
-    Drop,
-    Duplicate,
-    EndlessBody,
-    EndlessHeaders,
-    EndlessLine,
-    ErrorPage,
-    Fault,
-    Gzip,
-    GzipBomb,
-    HangUp,
-    Insert,
-    Omit,
-    Redirect,
-    Reorder,
-    Silence,
-    SlowHeaders,
-    Stall,
-    Unended,
-    WrongType,
-)
+from dify_workflow_async.local import App, LocalServer, Node, Scenario, faults
 from dify_workflow_async.models import RunResult
 
 
@@ -73,7 +47,7 @@ LIMITS = Limits(
 )
 RETRY = RetryPolicy(attempts=4, base=0.01, cap=0.1)
 
-Make = Callable[[random.Random], Fault]
+Make = Callable[[random.Random], faults.Fault]
 
 
 def how(dice: random.Random) -> Any:
@@ -82,50 +56,58 @@ def how(dice: random.Random) -> Any:
 
 # Any request may meet these; those of the second table need a stream.
 ANYWHERE: list[Make] = [
-    lambda d: HangUp(how=how(d), starts_run=d.random() < 0.5),
-    lambda d: Cut(after_bytes=d.randint(1, 1500), how=how(d)),
-    lambda d: Silence(starts_run=d.random() < 0.5),
-    lambda d: SlowHeaders(interval=d.choice([0.001, 0.3])),
-    lambda d: ErrorPage(status=d.choice([502, 503, 504, 524])),
-    lambda d: ErrorPage(status=504, starts_run=True),
-    lambda d: Busy(status=d.choice([429, 400])),
-    lambda d: Busy(retry_after=d.choice([0, 0.01, 3600, "soon"])),
-    lambda d: Busy(retry_after=datetime(d.choice([2020, 2099]), 1, 1, tzinfo=UTC)),
-    lambda d: Redirect(to=d.choice(["itself", "loop", "host", "port", "scheme"])),
-    lambda d: WrongType(content_type=d.choice(["text/html", "", "a/b"])),
-    lambda d: EndlessBody(status=d.choice([200, 400, 500]), starts_run=True),
-    lambda d: EndlessHeaders(starts_run=d.random() < 0.5, line=d.choice([9, 9000])),
-    lambda _: Gzip(),
-    lambda _: GzipBomb(size=1 << 22),
+    lambda d: faults.HangUp(how=how(d), starts_run=d.random() < 0.5),
+    lambda d: faults.Cut(after_bytes=d.randint(1, 1500), how=how(d)),
+    lambda d: faults.Silence(starts_run=d.random() < 0.5),
+    lambda d: faults.SlowHeaders(interval=d.choice([0.001, 0.3])),
+    lambda d: faults.ErrorPage(status=d.choice([502, 503, 504, 524])),
+    lambda d: faults.ErrorPage(status=504, starts_run=True),
+    lambda d: faults.Busy(status=d.choice([429, 400])),
+    lambda d: faults.Busy(retry_after=d.choice([0, 0.01, 3600, "soon"])),
+    lambda d: faults.Busy(
+        retry_after=datetime(d.choice([2020, 2099]), 1, 1, tzinfo=UTC)
+    ),
+    lambda d: faults.Redirect(
+        to=d.choice(["itself", "loop", "host", "port", "scheme"])
+    ),
+    lambda d: faults.WrongType(content_type=d.choice(["text/html", "", "a/b"])),
+    lambda d: faults.EndlessBody(status=d.choice([200, 400, 500]), starts_run=True),
+    lambda d: faults.EndlessHeaders(
+        starts_run=d.random() < 0.5, line=d.choice([9, 9000])
+    ),
+    lambda _: faults.Gzip(),
+    lambda _: faults.GzipBomb(size=1 << 22),
 ]
 IN_STREAMS: list[Make] = [
-    lambda d: Drop(
+    lambda d: faults.Drop(
         after_events=d.randint(0, 10), how=how(d), in_chunk=d.random() < 0.5
     ),
-    lambda d: BadChunkSize(after_events=d.randint(0, 10)),
-    lambda d: Stall(after_events=d.randint(0, 10)),
-    lambda d: Stall(after_events=d.randint(0, 10), pings=0.05),
-    lambda d: ErrorPage(after_events=d.randint(0, 10)),
-    lambda d: Insert(
-        data=d.choice([BROKEN_JSON, BROKEN_UTF8, b"\0\n\n", b"data: []\n\n"]),
+    lambda d: faults.BadChunkSize(after_events=d.randint(0, 10)),
+    lambda d: faults.Stall(after_events=d.randint(0, 10)),
+    lambda d: faults.Stall(after_events=d.randint(0, 10), pings=0.05),
+    lambda d: faults.ErrorPage(after_events=d.randint(0, 10)),
+    lambda d: faults.Insert(
+        data=d.choice(
+            [faults.BROKEN_JSON, faults.BROKEN_UTF8, b"\0\n\n", b"data: []\n\n"]
+        ),
         after_events=d.randint(0, 10),
     ),
-    lambda d: EndlessLine(after_events=d.randint(0, 10)),
-    lambda d: Omit(events=d.choice(["workflow_started", "workflow_finished"])),
-    lambda _: Duplicate(),
-    lambda d: Reorder(window=d.randint(2, 12)),
-    lambda d: Unended(how=how(d)),
+    lambda d: faults.EndlessLine(after_events=d.randint(0, 10)),
+    lambda d: faults.Omit(events=d.choice(["workflow_started", "workflow_finished"])),
+    lambda _: faults.Duplicate(),
+    lambda d: faults.Reorder(window=d.randint(2, 12)),
+    lambda d: faults.Unended(how=how(d)),
 ]
 
 
 KINDS = {type(make(random.Random(0))) for make in ANYWHERE + IN_STREAMS}
 
 
-def plan(dice: random.Random) -> Callable[[Any], Fault | None]:
+def plan(dice: random.Random) -> Callable[[Any], faults.Fault | None]:
     """Make a plan that spoils every third run, and as many of the other answers."""
     starts = 0
 
-    def pick(request: Any) -> Fault | None:
+    def pick(request: Any) -> faults.Fault | None:
         nonlocal starts
         if request.path.endswith("/run"):
             starts += 1
