@@ -128,7 +128,8 @@ async def rounds(
     width = 1 + len(names)
     seconds = args.minutes * 60
     # All of it now: what grew with each round would be measured, too.
-    numbers = array("d", bytes(8 * width * (int(seconds * ROUNDS_A_SECOND) + 1)))
+    most = args.rounds or int(seconds * ROUNDS_A_SECOND) + 1
+    numbers = array("d", bytes(8 * width * most))
     used = calls = 0
     works = works * max(1, args.calls // len(works))
     start = shown = time.monotonic()
@@ -235,6 +236,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--only", choices=[work.__name__ for work in WORKS])
     parser.add_argument("--calls", type=int, default=A_ROUND, help="in a round")
+    parser.add_argument("--rounds", type=int, help="at most so many")
     parser.add_argument("--leak", type=int, default=0, help="bytes to leak in a call")
     parser.add_argument("--keep", type=Path, help="a file for all that was measured")
     for hidden in ("--url", "--measure"):

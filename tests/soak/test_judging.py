@@ -104,12 +104,13 @@ def test_too_few_measurements(rounds):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # it takes twenty seconds where nothing else is at work
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc, glibc")
 async def test_a_client_that_leaks():
     """The soak itself finds a hundred bytes that each call leaves behind."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", str(SOAK), "--minutes", "0.25"),
-        *("--only", "run", "--calls", "7", "--leak", "100"),
+        *(sys.executable, "-P", str(SOAK), "--minutes", "4"),
+        *("--only", "run", "--calls", "7", "--rounds", "80", "--leak", "100"),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )
