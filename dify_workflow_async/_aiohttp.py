@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl as ssl_
 
 from collections.abc import Mapping
@@ -68,11 +69,12 @@ class AiohttpTransport:
         api_key: Secret,
         timeouts: Timeouts,
         deadline: float | None,
+        overtime: float = 0.0,
         own_server: bool = True,
     ) -> AiohttpAnswer:
         """Send *request*; see `Transport.send`."""
         headers = {**(self._headers if own_server else {}), **request.headers}
-        watch = Watch(deadline)
+        watch = Watch(None if deadline is None else deadline + overtime)
         body = None
         if request.content is not None:
             body = Body(request.content, timeouts)
@@ -94,8 +96,9 @@ class AiohttpTransport:
             watch.close()
             raise
         else:
+            watch.until(deadline)
             return AiohttpAnswer(response, timeouts, watch)
-        if watch.is_over:
+        if deadline is not None and asyncio.get_running_loop().time() >= deadline:
             raise _total_timeout(timeouts.total)
         raise _too_slow(timeouts, body)
 
@@ -205,6 +208,10 @@ class AiohttpAnswer:
         """
         read = getattr(self._response.content, "_read_nowait", None)
         return read(-1) if read is not None else b""
+
+    def lift_deadline(self) -> None:
+        """See `Answer.lift_deadline`."""
+        self._watch.until(None)
 
     def close(self) -> None:
         """See `Answer.close`; closing twice is harmless."""

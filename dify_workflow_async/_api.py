@@ -69,10 +69,19 @@ class Api(Exchange):
             UnexpectedAnswer: something else than a stream came.
         """
         try:
-            answer = await self.send(request, timeouts)
+            answer = await self.send(request, timeouts, overtime=timeouts.stop)
             return await self._stream_of(request, answer)
         except DifyError as error:
             _raise_what_is_known(error)
+
+    def too_late(self, request: Request, timeouts: Timeouts) -> TotalTimeout:
+        """The error for a stream that did not begin in time."""
+        msg = f"the call took longer than {timeouts.total} s"
+        if request.run_id is None:
+            msg = f"{msg}; {_NOT_KNOWN}"
+        error = TotalTimeout(msg, seconds=timeouts.total)
+        self.explain(error, request)
+        return error
 
     async def run_blocking(self, request: Request, timeouts: Timeouts) -> RunResult:
         """Run in blocking mode (1.3) and wait for the answer.
@@ -89,7 +98,11 @@ class Api(Exchange):
             _raise_what_is_known(error)
 
     async def reopen_run(
-        self, request: Request, timeouts: Timeouts, deadline: float | None = None
+        self,
+        request: Request,
+        timeouts: Timeouts,
+        deadline: float | None = None,
+        overtime: float = 0.0,
     ) -> Answer:
         """Open the stream of a run that goes on, or has ended (1.7).
 
@@ -98,7 +111,7 @@ class Api(Exchange):
             NotFound: the server is older than 1.14 and cannot do this.
         """
         try:
-            answer = await self.send(request, timeouts, deadline)
+            answer = await self.send(request, timeouts, deadline, overtime)
         except NotFound as error:
             raise _of_run(error) from None
         return await self._stream_of(request, answer)
@@ -258,7 +271,7 @@ def _raise_what_is_known(error: DifyError) -> NoReturn:
             # Not HTTP at all: who knows what was read?
             raise RunStateUnknown(text, request=request) from error
         case UnexpectedAnswer(status=int(status)) if status < 300:
-            error.message, error.args = text, (text,)  # some page, or a run after all
+            error.reword(text)  # some page, or a run after all
             raise error
         case _:
             raise error

@@ -23,7 +23,13 @@ from ._refusal import error_of_answer
 from ._retry import RetryPolicy, delay, retry_after
 from ._secret import Secret
 from ._transport import Answer, Transport
-from .errors import APIError, ConfigurationError, DifyError, TooLarge
+from .errors import (
+    APIError,
+    ConfigurationError,
+    DifyError,
+    TooLarge,
+    TooManyRequests,
+)
 from .hooks import OnRetry, Retry
 
 
@@ -73,16 +79,20 @@ class Exchange:
         return await self._repeat(request, once, timeouts, None)
 
     async def send(
-        self, request: Request, timeouts: Timeouts, deadline: float | None = None
+        self,
+        request: Request,
+        timeouts: Timeouts,
+        deadline: float | None = None,
+        overtime: float = 0.0,
     ) -> Answer:
         """Send, as often as `_retry` allows; every error tells its request.
 
         *deadline* is where ``Timeouts.total`` ends, by the loop's clock, for a call
-        that began before.
+        that began before; *overtime*: see `Transport.send`.
         """
 
         async def once(deadline: float | None) -> Answer:
-            return await self._send_once(request, timeouts, deadline)
+            return await self._send_once(request, timeouts, deadline, overtime)
 
         return await self._repeat(request, once, timeouts, deadline)
 
@@ -96,6 +106,8 @@ class Exchange:
         loop = asyncio.get_running_loop()
         if deadline is None and timeouts.total is not None:
             deadline = loop.time() + timeouts.total
+        if self.lifetime.busy and request.starts_run:
+            await self._while_busy(deadline)
         attempt = 0
         while True:
             attempt += 1
@@ -104,13 +116,33 @@ class Exchange:
             except DifyError as error:
                 self.explain(error, request)
                 wait = self._wait(request, attempt, error)
+                if isinstance(error, TooManyRequests) and request.starts_run:
+                    self._note_busy(error, wait)
                 if wait is None:
                     raise
                 if deadline is not None and loop.time() + wait >= deadline:
                     raise  # the next try would have no time left
                 logger.info("try again in %.2f s, after %s", wait, error)
                 self._tell(attempt, wait, error)
-            await asyncio.sleep(wait)
+            await self.lifetime.pause(wait, repeatable=request.repeatable)
+
+    async def _while_busy(self, deadline: float | None) -> None:
+        """Wait with a run while its app has too many, unless there is no time for it.
+
+        A little longer, by lot, than until the app may be asked again: others wait, too.
+        """
+        busy = self.lifetime.busy_for(self.api_key)
+        wait = busy + random.random() * self.retry.base  # noqa: S311 - jitter
+        now = asyncio.get_running_loop().time()
+        if busy and (deadline is None or now + wait < deadline):
+            logger.info("the app is busy: ask for the run in %.2f s", wait)
+            await self.lifetime.pause(wait, repeatable=False)
+
+    def _note_busy(self, error: TooManyRequests, wait: float | None) -> None:
+        """Slow down all who would ask the app for a run, if it is worth waiting for."""
+        seconds = wait or error.retry_after or 0.0
+        if 0 < seconds <= self.retry.max_retry_after:
+            self.lifetime.note_busy(self.api_key, seconds)
 
     def _wait(self, request: Request, attempt: int, error: DifyError) -> float | None:
         """Seconds until *request* is sent again; None: it is not."""
@@ -137,7 +169,11 @@ class Exchange:
             logger.exception("the hook on_retry failed")
 
     async def _send_once(
-        self, request: Request, timeouts: Timeouts, deadline: float | None
+        self,
+        request: Request,
+        timeouts: Timeouts,
+        deadline: float | None,
+        overtime: float = 0.0,
     ) -> Answer:
         answer = await self.transport.send(
             request,
@@ -145,6 +181,7 @@ class Exchange:
             api_key=self.api_key,
             timeouts=timeouts,
             deadline=deadline,
+            overtime=overtime,
             own_server=self.own_server,
         )
         if logger.isEnabledFor(logging.DEBUG):
@@ -180,7 +217,7 @@ class Exchange:
         # Some proxies and debugging servers give back what they got.
         hide = self.api_key.redacted
         if (message := hide(error.message)) != error.message:
-            error.message, error.args = message, (message, *error.args[1:])
+            error.reword(message)
         if answer is not None:
             error.headers = {name: hide(x) for name, x in answer.headers.items()}
 

@@ -11,8 +11,10 @@ import logging
 import os
 import sys
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator, Hashable
+from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from .errors import ClientClosed, ConfigurationError, WrongLoop
 
@@ -30,6 +32,7 @@ class Lifetime:
     Attributes:
         closed: True once `finish` was called.
         on_close: what to call then; open streams close themselves so.
+        busy: until when apps said that they have too many runs, by the loop's clock.
     """
 
     def __init__(self, max_concurrent_runs: int | None = None) -> None:
@@ -42,7 +45,10 @@ class Lifetime:
         self._pid = os.getpid()
         # Each with what waits for it, if anything does.
         self._tasks: dict[asyncio.Task[Any], asyncio.Future[None] | None] = {}
+        self._pausing: set[asyncio.Task[Any] | None] = set()
+        self._given_up: WeakSet[asyncio.Task[Any]] = WeakSet()
         self.on_close: set[Callable[[], None]] = set()
+        self.busy: dict[Hashable, float] = {}
         self.closed = False
 
     def check(self) -> asyncio.AbstractEventLoop:
@@ -88,6 +94,22 @@ class Lifetime:
         if self._slots is not None:
             self._slots.release()
 
+    # -- apps that are busy ----------------------------------------------------------
+
+    def note_busy(self, app: Hashable, seconds: float) -> None:
+        """Let no run of this app be asked for before so many *seconds* have passed."""
+        now = asyncio.get_running_loop().time()
+        until = max(now + seconds, self.busy.get(app, now))
+        self.busy = {each: then for each, then in self.busy.items() if then > now}
+        self.busy[app] = until
+
+    def busy_for(self, app: Hashable) -> float:
+        """For how many seconds no run of this app is to be asked for."""
+        then = self.busy.get(app)
+        if then is None:
+            return 0.0
+        return max(0.0, then - asyncio.get_running_loop().time())
+
     # -- tasks -----------------------------------------------------------------------
 
     def leave(self, coroutine: Coroutine[Any, Any, None]) -> None:
@@ -131,6 +153,29 @@ class Lifetime:
         await waiter
         return task.result()
 
+    @contextmanager
+    def nothing_begun(self) -> Generator[None]:
+        """Within the block `give_up` and `finish` end the task: nothing would be lost."""
+        task = asyncio.current_task()
+        if task in self._given_up:
+            raise asyncio.CancelledError
+        self._pausing.add(task)
+        try:
+            yield
+        finally:
+            self._pausing.discard(task)
+
+    def give_up(self, task: asyncio.Task[Any]) -> None:
+        """Let a task end what is under way, and begin nothing more."""
+        self._given_up.add(task)
+        if task in self._pausing:
+            task.cancel()
+
+    async def pause(self, seconds: float, *, repeatable: bool) -> None:
+        """Sleep between two tries; what is *repeatable*, such as a stop, is not given up."""
+        with nullcontext() if repeatable else self.nothing_begun():
+            await asyncio.sleep(seconds)
+
     async def finish(self, seconds: float) -> None:
         """Close: let nobody begin, and wait for the owned tasks.
 
@@ -139,6 +184,8 @@ class Lifetime:
         self.closed = True
         for close in tuple(self.on_close):
             close()
+        for task in self._tasks.keys() & self._pausing:
+            task.cancel()
         current = asyncio.current_task()
         tasks = {task for task in self._tasks if task is not current}
         if not tasks:

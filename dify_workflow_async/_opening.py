@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, Protocol, Self
 
 import attrs
@@ -95,7 +95,8 @@ class Reopened:
 
     async def open(self, api: Api, request: Request) -> Answer:
         """Open the stream; see `Api.reopen_run`."""
-        return await api.reopen_run(request, self.timeouts)
+        overtime = self.timeouts.stop
+        return await api.reopen_run(request, self.timeouts, overtime=overtime)
 
 
 @attrs.define(kw_only=True)
@@ -141,14 +142,20 @@ class Submitted(Reopened):
         Raises:
             DifyError: as `Api.reopen_run` and `Api.submit_form`.
         """
-        answer = _Heard(await super().open(api, request))
-        try:
-            await answer.hear()
-            await api.submit_form(self.form)
-        except BaseException:
-            answer.close()
-            raise
+        with api.lifetime.nothing_begun():
+            answer = _Heard(await super().open(api, request))
+            await _or_close(answer, answer.hear())
+        await _or_close(answer, api.submit_form(self.form))
         return answer
+
+
+async def _or_close(answer: Answer, step: Awaitable[None]) -> None:
+    """Take a step, and close the answer if it fails."""
+    try:
+        await step
+    except BaseException:
+        answer.close()
+        raise
 
 
 class _Heard:
@@ -158,6 +165,7 @@ class _Heard:
         self.status = answer.status
         self.headers = answer.headers
         self.close = answer.close
+        self.lift_deadline = answer.lift_deadline
         self._answer = answer
         self._heard = b""
 

@@ -84,6 +84,7 @@ class Pump:
         All state is kept outside, so that another iteration may go on.
         """
         reader, scope = self.reader, self.scope
+        await reader.settled()
         with reader.claimed():
             self._events.decode_only(None)
             while True:
@@ -98,6 +99,7 @@ class Pump:
     async def drain(self) -> None:
         """Read to the end and dispatch; only what a handler wants becomes an event."""
         reader = self.reader
+        await reader.settled()
         if reader.over and self._events.outcome is not None:
             return
         with reader.claimed():

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import asyncio
 
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import NoReturn
 
 from ._api import Api
 from ._protocol import Request, speaks_after_end
 from ._recovery import Mender
 from ._stream import EventStream
 from ._transport import Answer
+from ._turn import Turn
 from .errors import (
     ConnectionLost,
     DifyError,
     IdleTimeout,
     RunInterrupted,
     RunStateUnknown,
-    StreamBusy,
     TooLarge,
+    TotalTimeout,
 )
 from .events import Event
 
@@ -40,6 +41,7 @@ class RunReader:
         pending: the events of the chunk that was read last, decoded as they are taken.
         over: True when there is nothing more to read.
         failure: the error that ended the stream; it is raised again at every reading.
+        going_on: what opens the stream anew after a pause, if that was asked for.
     """
 
     def __init__(
@@ -55,17 +57,16 @@ class RunReader:
         self.pending: Iterator[Event] = iter(())
         self.over = False
         self.failure: DifyError | None = None
+        self.going_on: asyncio.Task[None] | None = None
         self._answer = answer
         self._events = events
         self._request = request
         self._api = api
         self._tail = tail
         self._mender = mender
-        self._is_reading = False
+        self._turn = Turn()
         self._left: Callable[[], DifyError] | None = None
         self._mending: asyncio.Task[Answer | Event] | None = None
-        # Who reads: a token, and the task in which the reading began.
-        self._consumer: tuple[object, asyncio.Task[Any] | None] | None = None
         self._tail_ends: float | None = None
         # Events that read_to_ids() met on its way.
         self._ahead: list[Event] = []
@@ -98,7 +99,7 @@ class RunReader:
             return await self._end()
         if self._mender.is_due() and (event := await self._look()):
             return self._take(event)
-        self._is_reading = True
+        self._turn.is_reading = True
         try:
             chunk = await self._read_chunk()
         except (ConnectionLost, IdleTimeout) as error:
@@ -108,7 +109,7 @@ class RunReader:
         except DifyError as error:
             self._fail(error)
         finally:
-            self._is_reading = False
+            self._turn.is_reading = False
         if not chunk:
             return await self._end()
         self.pending = self._events.feed(chunk)
@@ -127,6 +128,11 @@ class RunReader:
         self._answer, self._request = answer, request
         self.over, self.failure, self._tail_ends = False, None, None
 
+    async def settled(self) -> None:
+        """Wait for a form that is under way, whose sender was cancelled."""
+        if self.going_on is not None and not self.going_on.done():
+            await asyncio.wait([self.going_on])
+
     def _take(self, event: Event) -> bool:
         """Let this event be the last one."""
         self._events.end(event)
@@ -139,7 +145,7 @@ class RunReader:
         The events on the way are kept for the next `read_on`. If another task reads,
         this waits for what it meets.
         """
-        if self.is_read_elsewhere:
+        if self._turn.is_elsewhere:
             while self._ids_may_come() and not self.over:
                 await self._learnt()
             return
@@ -156,7 +162,7 @@ class RunReader:
 
     async def read_to_task_id(self) -> str | None:
         """The task id, as soon as it is known; None if the stream ends without one."""
-        if self.is_read_elsewhere:
+        if self._turn.is_elsewhere:
             while self._events.task_id is None and not self.over:
                 await self._learnt()
         elif self._events.task_id is None:
@@ -194,8 +200,7 @@ class RunReader:
 
     # -- who reads -------------------------------------------------------------------
 
-    @contextmanager
-    def claimed(self) -> Generator[None]:
+    def claimed(self) -> AbstractContextManager[None]:
         """Be the one who reads, within the block.
 
         Raises:
@@ -203,34 +208,19 @@ class RunReader:
         """
         if self._left is not None and self._events.outcome is None:
             raise self.failure or self._left()
-        if self.is_read_elsewhere:
-            msg = "another task reads this stream"
-            raise StreamBusy(msg)
-        # An iteration that was left by `break` ends some time later: the token keeps it
-        # from taking away the claim of the one that went on.
-        token = object()
-        self._consumer = token, asyncio.current_task()
-        try:
-            yield
-        finally:
-            self._unclaim(token)
-
-    def _unclaim(self, token: object) -> None:
-        if self._consumer is not None and self._consumer[0] is token:
-            self._consumer = None
+        return self._turn.claimed()
 
     def leave(self, failure: Callable[[], DifyError]) -> None:
-        """Let nobody begin to read any more; they get the *failure*."""
-        self._consumer = None
-        self._left = failure
+        """Let nobody begin to read any more; they get the *failure*.
 
-    @property
-    def is_read_elsewhere(self) -> bool:
-        """True if another task reads, or waits for the server at this moment."""
-        if self._is_reading:
-            return True
-        other = None if self._consumer is None else self._consumer[1]
-        return not (other is None or other is asyncio.current_task() or other.done())
+        After a time-out before the run's task id came, its owner may read on.
+        """
+        self._turn.drop()
+        self._left = failure
+        if self.failure is not None and not self.over:
+            late, self.failure = self.failure, None
+            self._left = lambda: late
+            self._answer.lift_deadline()
 
     # -- ends ------------------------------------------------------------------------
 
@@ -329,5 +319,7 @@ class RunReader:
     def _fail(self, error: DifyError) -> NoReturn:
         self._explain(error)
         self.failure = error
-        self.close()
+        # After a time-out its owner has to read on to the task id, to stop it.
+        if not isinstance(error, TotalTimeout) or self._events.task_id is not None:
+            self.close()
         raise error

@@ -56,17 +56,23 @@ async def wait_for_end(api: Api, run_id: str, *, timeout: float | None) -> RunDe
         TotalTimeout: it still runs.
     """
     scope = asyncio.timeout(timeout)
+    missing: list[RunNotFound] = []
     try:
         async with scope:
-            return await _poll(api, run_id, scope.when())
+            return await _poll(api, run_id, scope.when(), missing)
     except TimeoutError:
         if not scope.expired():
             raise  # a request's own
-        msg = f"the run had not ended after {timeout} s"
-        raise TotalTimeout(msg, seconds=timeout, run_id=run_id) from None
+    if missing:
+        raise missing[-1]
+    msg = f"the run had not ended after {timeout} s"
+    raise TotalTimeout(msg, seconds=timeout, run_id=run_id)
 
 
-async def _poll(api: Api, run_id: str, until: float | None) -> RunDetail:
+async def _poll(
+    api: Api, run_id: str, until: float | None, missing: list[RunNotFound]
+) -> RunDetail:
+    """Read until the end; what was *missing* last is told should time be over."""
     now = asyncio.get_running_loop().time
     start = now()
     attempt = 0
@@ -76,9 +82,11 @@ async def _poll(api: Api, run_id: str, until: float | None) -> RunDetail:
             detail = await api.get_run(run_id)
             if is_over(detail):
                 return detail
-        except RunNotFound:
+            missing.clear()
+        except RunNotFound as error:
             if now() - start >= GRACE:
                 raise
+            missing[:] = [error]
         pause = poll_delay(attempt)
         if until is not None:  # look once more shortly before
             pause = min(pause, max(0.05, (until - now()) / 2))
@@ -100,6 +108,7 @@ class Mender:
 
     Attributes:
         recovered: what was done so far; None if the stream never broke.
+        deadline: where ``Timeouts.total`` ends, by the loop's clock.
     """
 
     def __init__(self, api: Api, call: Call, events: EventStream) -> None:
@@ -109,7 +118,7 @@ class Mender:
         self._events = events
         self._now = asyncio.get_running_loop().time
         total = call.timeouts.total
-        self._deadline = None if total is None else self._now() + total
+        self.deadline = None if total is None else self._now() + total
         self._can_attach = True
         # Since when, and how often, nothing new was heard of the run.
         self._attempt = 0
@@ -168,12 +177,12 @@ class Mender:
             raise broken from error
 
     def _is_late(self) -> bool:
-        return self._deadline is not None and self._now() >= self._deadline
+        return self.deadline is not None and self._now() >= self.deadline
 
     async def _pause(self, broken: RunInterrupted) -> None:
         pause = poll_delay(self._attempt)
         then = self._now() + pause
-        if self._deadline is not None and then >= self._deadline:
+        if self.deadline is not None and then >= self.deadline:
             seconds = self._call.timeouts.total
             msg = f"the call took longer than {seconds} s; {broken.message}"
             raise TotalTimeout(msg, seconds=seconds, run_id=broken.run_id)
@@ -204,7 +213,7 @@ class Mender:
             continue_on_pause=not self._call.ends_on_pause,
         )
         timeouts = self._call.timeouts
-        return await self._api.reopen_run(request, timeouts, self._deadline)
+        return await self._api.reopen_run(request, timeouts, self.deadline)
 
     async def _end_of(self, run_id: str) -> Event | None:
         """The event that the run ended with, as its detail tells; None if it goes on."""

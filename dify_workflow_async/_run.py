@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 from collections.abc import AsyncIterator, Mapping
@@ -12,7 +13,7 @@ import attrs
 
 from ._opening import Submitted
 from ._recovery import GRACE, wait_for_end
-from ._stream_life import StreamLife, left_early
+from ._stream_life import StreamLife, closed, left_early
 from .errors import (
     CannotStop,
     RunNotFound,
@@ -54,13 +55,8 @@ class RunStream(StreamLife):
     @property
     def ref(self) -> RunRef | None:
         """What is needed to find the run again; None until its id is known."""
-        if self.workflow_run_id is None:
-            return None
-        return RunRef(
-            workflow_run_id=self.workflow_run_id,
-            task_id=self.task_id,
-            user=self._call.user,
-        )
+        user = self._call.user
+        return RunRef.of(self.workflow_run_id, task_id=self.task_id, user=user)
 
     @property
     def text(self) -> str:
@@ -196,6 +192,10 @@ class RunStream(StreamLife):
         missed (specification, sections 1.7 and 1.8): iterate again, or ask for the
         `result`. Servers from 1.14.
 
+        When this call is cancelled while the form is under way, its answer is waited
+        for by whoever reads or answers next: the stream goes on if the server took
+        it. If the stream was left by then, the run is stopped, as *on_cancel* says.
+
         Args:
             form: which one, if several wait: an item of ``result.reasons``, the event
                 `HumanInputRequired`, or a form token.
@@ -205,12 +205,13 @@ class RunStream(StreamLife):
         Raises:
             UsageError: the run does not wait, or no such form is known.
             FormSubmitted, FormExpired: it is too late. `WorkflowClient.attach` follows
-                a run whose form somebody else answered, also when this call was
-                cancelled after the server had taken the form.
+                a run whose form somebody else answered.
             InvalidInputs: the values cannot be sent.
             APIError: the server refused; the run goes on waiting, and after
                 `InvalidFormData` the form may be answered again.
         """
+        if self._entered:
+            await self._pump.reader.settled()
         if not isinstance(self._events.outcome, WorkflowPaused):
             msg = "the run is not paused"
             raise UsageError(msg)
@@ -224,9 +225,25 @@ class RunStream(StreamLife):
             action=action,
             inputs=inputs or {},
         )
+        lifetime = self._api.lifetime
+        lifetime.check()
+        going_on = lifetime.own(self._go_on(opening))
+        self._pump.reader.going_on = going_on
+        try:
+            await asyncio.shield(going_on)
+        except asyncio.CancelledError:
+            lifetime.give_up(going_on)
+            if going_on.cancelled():  # by aclose(), not the caller
+                raise closed() from None
+            raise
+
+    async def _go_on(self, opening: Submitted) -> None:
+        """Read the stream that the answered form brings, whoever asked for it."""
         answer = await opening.open(self._api, opening.request)
         self._events.go_on()
         self._pump.reader.go_on(answer, opening.request)
+        if self.left:  # meanwhile
+            await self._abandon(None)
 
     def _form_token(self, form: HumanInputRequired | PauseReason | str | None) -> str:
         if isinstance(form, str):

@@ -23,6 +23,7 @@ from .errors import (
     DifyError,
     RunInterrupted,
     RunStateUnknown,
+    TotalTimeout,
     UsageError,
 )
 
@@ -47,6 +48,7 @@ class StreamLife:
         )
         self._pump = Pump(self._events, self, call.dispatcher, call.timeouts.tail)
         self._entered = False
+        self._holds_slot = False
         self._stop_asked = False
 
     async def __aenter__(self) -> Self:
@@ -63,6 +65,7 @@ class StreamLife:
         lifetime.check()
         if self._call.known is None:  # it is to be a run more
             await lifetime.acquire()
+            self._holds_slot = True
         opener = self._call.opening
         try:
             self._request = await opener.prepare(self._api)
@@ -74,12 +77,13 @@ class StreamLife:
         self._mender = Mender(self._api, self._call, self._events)
         opening = lifetime.begin(opener.open(self._api, self._request))
         try:
-            self._begin(await lifetime.outlived_by(opening))
-        except asyncio.CancelledError:
+            self._begin(await self._in_time(opening))
+        except (asyncio.CancelledError, TotalTimeout):
+            lifetime.give_up(opening)
             lifetime.leave(self._abandon(opening))
             self._pump.tell_end()
             if opening.cancelled():  # by aclose(), not the caller
-                raise _closed() from None
+                raise closed() from None
             raise
         except BaseException:
             self._do_not_begin()
@@ -87,12 +91,26 @@ class StreamLife:
         lifetime.on_close.add(self._on_close)
         return self
 
+    async def _in_time(self, opening: asyncio.Task[Answer]) -> Answer:
+        """The answer, if it comes before ``Timeouts.total`` is over."""
+        if self._mender.deadline is None:
+            return await self._api.lifetime.outlived_by(opening)
+        time = asyncio.timeout_at(self._mender.deadline)
+        try:
+            async with time:
+                return await self._api.lifetime.outlived_by(opening)
+        except TimeoutError:
+            if not time.expired():
+                raise  # the request's own
+        raise self._api.too_late(self._request, self._call.timeouts)
+
     def _begin(self, answer: Answer) -> None:
         self._pump.begin(answer, self._request, self._api, self._mender)
 
     def _release(self) -> None:
-        """Let the next run begin."""
-        if self._call.known is None:
+        """Let the next run begin; once."""
+        if self._holds_slot:
+            self._holds_slot = False
             self._api.lifetime.release()
 
     def _do_not_begin(self) -> None:
@@ -115,7 +133,7 @@ class StreamLife:
 
     def _on_close(self) -> None:
         """Leave the run, since the client is being closed."""
-        self._leave(None, _closed)
+        self._leave(None, closed)
 
     def _leave(
         self, exc: BaseException | None, failure: Callable[[], DifyError]
@@ -152,17 +170,21 @@ class StreamLife:
         """Stop a run that is left early, or let it go; then free its connection."""
         try:
             if opening is not None:
-                self._begin(await opening)
+                answer = await opening
+                answer.lift_deadline()  # from here on it is Timeouts.stop that counts
+                self._begin(answer)
         except DifyError as error:
             # Refused, most likely: then there is nothing to stop.
-            logger.debug("the run left at its entry did not begin: %s", error)
+            unknown = isinstance(error, RunStateUnknown | TotalTimeout)
+            level = logging.WARNING if unknown and self._stops else logging.DEBUG
+            logger.log(level, "the run left at its entry did not begin: %s", error)
             self._release()
             return
         except BaseException:
             self._release()
             raise
         try:
-            if self._on_cancel == "stop" and not self._stop_asked:
+            if self._stops:
                 async with asyncio.timeout(self._call.timeouts.stop):
                     await self.stop()
         except (DifyError, TimeoutError) as error:
@@ -170,6 +192,11 @@ class StreamLife:
         finally:
             self._pump.reader.shut()
             self._release()
+
+    @property
+    def _stops(self) -> bool:
+        """True if leaving early is to stop the run."""
+        return self._on_cancel == "stop" and not self._stop_asked
 
     @abstractmethod
     async def stop(self) -> None:
@@ -185,5 +212,5 @@ def left_early() -> UsageError:
     return UsageError("the stream was left before the run's end")
 
 
-def _closed() -> ClientClosed:
+def closed() -> ClientClosed:
     return ClientClosed("the client was closed")

@@ -30,6 +30,10 @@ class Answer(Protocol):
         """
         ...
 
+    def lift_deadline(self) -> None:
+        """Read on after the call's deadline; whoever does so has a limit of its own."""
+        ...
+
     def close(self) -> None:
         """Give the connection back if the body was read to its end, else close it."""
         ...
@@ -46,6 +50,7 @@ class Transport(Protocol):
         api_key: Secret,
         timeouts: Timeouts,
         deadline: float | None,
+        overtime: float = 0.0,
         own_server: bool = True,
     ) -> Answer:
         """Send *request* and wait for the headers of its answer.
@@ -53,6 +58,8 @@ class Transport(Protocol):
         Redirects are answers, too. *deadline* is a time of the loop's clock, at which
         ``Timeouts.total`` is over. A body that is sent piece by piece has
         ``Timeouts.idle`` for each piece to be taken, and then ``first_byte``.
+        The headers are waited for *overtime* seconds longer than until the *deadline*:
+        whoever owns a run that began too late needs its stream to stop it.
 
         An empty *api_key* is not sent, and another server than the client's *own_server*
         gets none of the headers that the user has set.

@@ -39,7 +39,7 @@ class Watch:
 
     def __init__(self, deadline: float | None) -> None:
         self._loop = asyncio.get_running_loop()
-        self._deadline = math.inf if deadline is None else deadline
+        self._deadline = _time(deadline)
         self._since = 0.0
         self._limit = math.inf
         self._timer: asyncio.TimerHandle | None = None
@@ -57,7 +57,13 @@ class Watch:
     def allow(self, seconds: float | None) -> None:
         """Give the server so many seconds from now on; None: until the deadline."""
         self._since = self._loop.time()
-        self._limit = math.inf if seconds is None else seconds
+        self._limit = _time(seconds)
+        if (due := self._due()) < self._armed_for:
+            self._arm(due)
+
+    def until(self, deadline: float | None) -> None:
+        """Have another deadline from now on."""
+        self._deadline = _time(deadline)
         if (due := self._due()) < self._armed_for:
             self._arm(due)
 
@@ -109,3 +115,7 @@ class Watch:
             return
         if not self.is_over and (due := self._due()) < math.inf:
             self._arm(due)
+
+
+def _time(seconds: float | None) -> float:
+    return math.inf if seconds is None else seconds

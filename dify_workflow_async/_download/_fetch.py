@@ -110,10 +110,9 @@ async def open_target(
         try:
             answer = await exchange.send(request, timeouts)
         except (Forbidden, NotFound) as error:
-            if error.code is None:  # a page of whoever keeps the file
-                error.message = "the file is not given out"
-            error.message = f"{error.message}; {_EXPIRED}"
-            error.args = (error.message,)
+            # Without a code it is a page of whoever keeps the file.
+            what = error.message if error.code else "the file is not given out"
+            error.reword(f"{what}; {_EXPIRED}")
             raise
         except UnexpectedAnswer as error:
             target = _redirected(error, target)

@@ -95,8 +95,7 @@ class _Found:
         try:
             file = await api.upload(form_body(source, user=user), timeouts)
         except DifyError as error:
-            error.message = f"{self.path}: {error.message}"
-            error.args = (error.message, *error.args[1:])
+            error.reword(f"{self.path}: {error.message}")
             raise
         self._is_uploaded(file.id or "")
 

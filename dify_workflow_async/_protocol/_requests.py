@@ -34,6 +34,9 @@ class Content(Protocol):
         ...
 
 
+_RUN = re.compile(r"/workflows/([^/]+/)?run")
+
+
 @attrs.define(kw_only=True)
 class Request:
     """A request to be sent.
@@ -58,6 +61,11 @@ class Request:
     streamed: bool = False
     repeatable: bool = False
     run_id: str | None = None
+
+    @property
+    def starts_run(self) -> bool:
+        """True if a run is asked for (1.3, 1.4)."""
+        return self.method == "POST" and bool(_RUN.fullmatch(self.path))
 
 
 # -- requests ------------------------------------------------------------------------

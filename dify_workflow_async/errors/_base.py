@@ -67,6 +67,10 @@ class DifyError(Exception):
                 return value
         return None
 
+    def reword(self, message: str) -> None:
+        """Tell *message* instead; all else stays."""
+        self.message, self.args = message, (message, *self.args[1:])
+
     def become(self, cls: type[E]) -> E:
         """The same error as one of another class."""
         error = cls.__new__(cls, *self.args)

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from ._errors import FormRefused
+from ._form_values import problem_of
 from ._ids import new_id, unix_now
 from ._steps import Json
 
@@ -109,7 +110,8 @@ class Form:
 
         Raises:
             FormRefused: The form was answered before, has expired or has no such
-                action, or inputs are missing; the last two may be corrected.
+                action, or inputs are missing or do not fit; the last ones may be
+                corrected.
         """
         self.check_open()
         found = [action for action in self.actions if action.get("id") == action_id]
@@ -121,6 +123,10 @@ class Form:
         if missing:
             message = f"Missing required inputs: {', '.join(missing)}"
             raise FormRefused(400, "invalid_form_data", message)
+        for name, one in zip(names, self.inputs, strict=True):
+            if problem := problem_of(one, inputs[name]):
+                message = f"Invalid value for {name}: {problem}"
+                raise FormRefused(400, "invalid_form_data", message)
         self.action, self.submitted = found[0], dict(inputs)
         self._answered.set()
 

@@ -45,6 +45,7 @@ class EventRoutes:
     def _find(self, request: web.Request) -> Run:
         app = self._backend.app_of(request)
         user = read_user(dict(request.query))
+        self._backend.user_of(app, user)
         if app.mode != "advanced-chat":  # the one other mode that has runs
             require_workflow(app)
         run_id = request.match_info["run_id"]

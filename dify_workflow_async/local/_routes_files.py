@@ -86,7 +86,7 @@ class FileRoutes:
         signature = (request.query[name] for name in _SIGNATURE)
         if file is None or not self._backend.files.is_good(file_id, *signature):
             message = "File not found or signature is invalid"
-            raise RequestRefused(403, "forbidden", message)
+            raise RequestRefused(404, "not_found", message)
         return _send(file, request)
 
 

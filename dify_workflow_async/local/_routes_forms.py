@@ -53,7 +53,7 @@ class FormRoutes:
         """Answer a form, whoever does it; its run goes on in the background."""
         app = self._backend.app_of(request)
         body = await read_object(request)
-        read_user(body)
+        self._backend.user_of(app, read_user(body))
         inputs, action = _check_body(body)
         form = self._find(request, app)
         try:

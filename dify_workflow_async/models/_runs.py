@@ -100,6 +100,15 @@ class RunRef:
     task_id: str | None = None
     user: str = ""
 
+    @classmethod
+    def of(
+        cls, workflow_run_id: str | None, *, task_id: str | None, user: str | None
+    ) -> RunRef | None:
+        """Make one; None if the run's id is not known."""
+        if workflow_run_id is None:
+            return None
+        return cls(workflow_run_id=workflow_run_id, task_id=task_id, user=user or "")
+
 
 @attrs.frozen(kw_only=True)
 class Recovered:
@@ -161,13 +170,7 @@ class RunResult(_Run, Generic[T]):
     @property
     def ref(self) -> RunRef | None:
         """What is needed to find the run again; None if its id is not known."""
-        if self.workflow_run_id is None:
-            return None
-        return RunRef(
-            workflow_run_id=self.workflow_run_id,
-            task_id=self.task_id,
-            user=self.user or "",
-        )
+        return RunRef.of(self.workflow_run_id, task_id=self.task_id, user=self.user)
 
     def raise_for_status(self) -> None:
         """Raise if the run did not succeed.

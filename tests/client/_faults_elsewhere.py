@@ -3,19 +3,7 @@
 from __future__ import annotations
 
 from dify_workflow_async import errors
-from dify_workflow_async.local.faults import (
-    Busy,
-    Cut,
-    Drop,
-    EndlessBody,
-    ErrorPage,
-    Fault,
-    Gzip,
-    GzipBomb,
-    HangUp,
-    Redirect,
-    WrongType,
-)
+from dify_workflow_async.local import faults
 
 from ._fault_row import (
     AGAIN,
@@ -32,15 +20,17 @@ from ._fault_row import (
 
 _LOST = errors.ConnectionLost
 _EVENTS, _DETAIL = "*/events", "*/workflows/run/*"
-_FOR_EVER = Order(fault=HangUp(), path="/v1/*", times=None)
+_FOR_EVER = Order(fault=faults.HangUp(), path="/v1/*", times=None)
 
 
 def _healing(what: str, *also: Order, **options: object) -> Row:
-    cut = Drop(after_events=2)
+    cut = faults.Drop(after_events=2)
     return Row(phase=HEALING, what=what, fault=cut, promise=2, also=also, **options)
 
 
-def _other(phase: str, what: str, fault: Fault, promise: int, **options: object) -> Row:
+def _other(
+    phase: str, what: str, fault: faults.Fault, promise: int, **options: object
+) -> Row:
     return Row(phase=phase, what=what, fault=fault, promise=promise, **options)
 
 
@@ -54,37 +44,37 @@ ROWS: dict[str, Row] = {
     ),
     "gone-html": _healing(
         "a proxy answers from now on",
-        Order(fault=ErrorPage(status=503), path="/v1/*", times=None),
+        Order(fault=faults.ErrorPage(status=503), path="/v1/*", times=None),
         error=errors.RunInterrupted,
         knows_run=True,
     ),
     "flaky": _healing(
         "the server hangs up again",
-        Order(fault=HangUp(), path=_EVENTS),
-        Order(fault=HangUp(), path=_DETAIL),
+        Order(fault=faults.HangUp(), path=_EVENTS),
+        Order(fault=faults.HangUp(), path=_DETAIL),
         recovered=AGAIN,
         slow=True,
     ),
     "broken-again": _healing(
         "the stream breaks again",
-        Order(fault=Drop(after_events=1), path=_EVENTS),
+        Order(fault=faults.Drop(after_events=1), path=_EVENTS),
         recovered={NEW: "attached"},
         versions=(NEW,),
         slow=True,
     ),
     "502-then": _healing(
         "a proxy's page, once",
-        Order(fault=ErrorPage(), path="/v1/workflow*"),
+        Order(fault=faults.ErrorPage(), path="/v1/workflow*"),
         recovered=AGAIN,
     ),
     "busy-then": _healing(
         "429, once",
-        Order(fault=Busy(retry_after=0), path="/v1/workflow*"),
+        Order(fault=faults.Busy(retry_after=0), path="/v1/workflow*"),
         recovered=AGAIN,
     ),
     "detail-endless": _healing(
         "a run detail that never ends",
-        Order(fault=EndlessBody(status=200), path=_DETAIL, times=None),
+        Order(fault=faults.EndlessBody(status=200), path=_DETAIL, times=None),
         error=errors.RunInterrupted,
         knows_run=True,
         versions=(OLD,),
@@ -93,7 +83,7 @@ ROWS: dict[str, Row] = {
     "blocking-hang-up": _other(
         BLOCKING,
         "the server hangs up",
-        HangUp(starts_run=True),
+        faults.HangUp(starts_run=True),
         1,
         error=errors.RunStateUnknown,
         cause=_LOST,
@@ -101,7 +91,7 @@ ROWS: dict[str, Row] = {
     "blocking-504": _other(
         BLOCKING,
         "a proxy gives up: 504",
-        ErrorPage(status=504, starts_run=True),
+        faults.ErrorPage(status=504, starts_run=True),
         1,
         error=errors.GatewayError,
         status=504,
@@ -109,23 +99,29 @@ ROWS: dict[str, Row] = {
     "blocking-cut": _other(
         BLOCKING,
         "the answer breaks off",
-        Cut(after_bytes=400),
+        faults.Cut(after_bytes=400),
         2,
         error=errors.RunStateUnknown,
         cause=_LOST,
     ),
-    "blocking-type": _other(BLOCKING, "another content type", WrongType(), 7),
-    "blocking-gzip": _other(BLOCKING, "compressed unasked", Gzip(), 7),
+    "blocking-type": _other(BLOCKING, "another content type", faults.WrongType(), 7),
+    "blocking-gzip": _other(BLOCKING, "compressed unasked", faults.Gzip(), 7),
     "blocking-bomb": _other(
-        BLOCKING, "huge when unpacked", GzipBomb(size=1 << 25), 5, error=errors.TooLarge
+        BLOCKING,
+        "huge when unpacked",
+        faults.GzipBomb(size=1 << 25),
+        5,
+        error=errors.TooLarge,
     ),
     # -- reads
-    "read-hang-up": _other(READING, "the server hangs up, once", HangUp(), 4, posts=2),
-    "read-502": _other(READING, "a proxy's page, once", ErrorPage(), 4, posts=2),
+    "read-hang-up": _other(
+        READING, "the server hangs up, once", faults.HangUp(), 4, posts=2
+    ),
+    "read-502": _other(READING, "a proxy's page, once", faults.ErrorPage(), 4, posts=2),
     "read-502-for-ever": _other(
         READING,
         "a proxy's page, for ever",
-        ErrorPage(),
+        faults.ErrorPage(),
         4,
         times=None,
         error=errors.GatewayError,
@@ -133,11 +129,11 @@ ROWS: dict[str, Row] = {
         knows_run=True,
         posts=3,
     ),
-    "read-429": _other(READING, "429, once", Busy(retry_after=0.01), 4, posts=2),
+    "read-429": _other(READING, "429, once", faults.Busy(retry_after=0.01), 4, posts=2),
     "read-redirect": _other(
         READING,
         "a redirect to another host",
-        Redirect(to="host"),
+        faults.Redirect(to="host"),
         6,
         error=errors.UnexpectedAnswer,
         status=307,
@@ -146,7 +142,7 @@ ROWS: dict[str, Row] = {
     "read-endless": _other(
         READING,
         "an answer that never ends",
-        EndlessBody(status=200),
+        faults.EndlessBody(status=200),
         5,
         error=errors.TooLarge,
         knows_run=True,
@@ -154,21 +150,25 @@ ROWS: dict[str, Row] = {
     "read-bomb": _other(
         READING,
         "huge when unpacked",
-        GzipBomb(size=1 << 25),
+        faults.GzipBomb(size=1 << 25),
         5,
         error=errors.TooLarge,
         knows_run=True,
     ),
     "read-cut": _other(
-        READING, "the answer breaks off, once", Cut(after_bytes=500), 4, posts=2
+        READING, "the answer breaks off, once", faults.Cut(after_bytes=500), 4, posts=2
     ),
     # -- stops
-    "stop-hang-up": _other(STOPPING, "the server hangs up, once", HangUp(), 3, posts=2),
-    "stop-502": _other(STOPPING, "a proxy's page, once", ErrorPage(), 3, posts=2),
+    "stop-hang-up": _other(
+        STOPPING, "the server hangs up, once", faults.HangUp(), 3, posts=2
+    ),
+    "stop-502": _other(
+        STOPPING, "a proxy's page, once", faults.ErrorPage(), 3, posts=2
+    ),
     "stop-502-for-ever": _other(
         STOPPING,
         "a proxy's page, for ever",
-        ErrorPage(),
+        faults.ErrorPage(),
         3,
         times=None,
         error=errors.GatewayError,

@@ -722,7 +722,7 @@ async def test_links_of_the_local_server_expire(serve, connect):
     server = await serve(access_timeout=-1)
     client = connect(server)
     file = await client.upload(Upload(b"x", name="a"))
-    with pytest.raises(errors.Forbidden, match="signed URLs expire"):
+    with pytest.raises(errors.NotFound, match="signed URLs expire"):
         await client.download(file).read()
 
 

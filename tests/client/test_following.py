@@ -753,9 +753,24 @@ async def test_wait_for_a_run_that_never_was(version, serve, connect, monkeypatc
 async def test_wait_no_time_for_a_run_that_never_was(serve, connect):
     """What ends first is told as what it is: no such run, rather than a slow one."""
     server = await serve(END)
-    with pytest.raises((errors.RunNotFound, errors.TotalTimeout)) as caught:
+    with pytest.raises(errors.RunNotFound) as caught:
         await connect(server).wait(NOBODY, timeout=0.3)
     assert caught.value.run_id == NOBODY
+
+
+async def test_wait_no_time_for_a_run_that_was_late(wild, connect):
+    """A run that was written after all, and goes on, is a slow one."""
+
+    async def missing(peer) -> None:
+        await peer.answer(404, {"code": "not_found", "message": "no", "status": 404})
+
+    async def running(peer) -> None:
+        await peer.answer(200, {"id": "r1", "status": "running"})
+
+    server = await wild(missing, running)
+    with pytest.raises(errors.TotalTimeout):
+        await connect(server).wait("r1", timeout=0.4)
+    assert len(server.requests) > 2
 
 
 async def test_wait_at_a_wrong_address(wild, connect):

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dify_workflow_async import Dispatcher, errors
+from dify_workflow_async import Dispatcher, Timeouts, errors
 from dify_workflow_async.events import (
     HumanInputFormFilled,
     HumanInputFormTimeout,
@@ -21,6 +21,7 @@ from dify_workflow_async.events import (
     WorkflowStarted,
 )
 from dify_workflow_async.local import Node, Pause, Sleep
+from dify_workflow_async.local.faults import SlowHeaders
 from dify_workflow_async.models import RunRef
 
 
@@ -450,7 +451,7 @@ async def test_two_answers_at_once(serve, connect):
         answers = (run.resume(**ANSWER) for _ in range(2))
         found = await asyncio.gather(*answers, return_exceptions=True)
         events += [event async for event in run]
-    assert {type(x) for x in found} == {type(None), errors.FormSubmitted}
+    assert {type(x) for x in found} == {type(None), errors.UsageError}
     assert raw(events) == sent(server)
 
 
@@ -544,7 +545,7 @@ async def test_resume_before_entering_and_after_leaving(serve, connect):
 
 @pytest.mark.parametrize("where", ["listening", "submitting"])
 async def test_resume_that_is_cancelled(where, wild, connect, until, in_use):
-    """The cancellation passes at once and frees its connections; try again."""
+    """It passes at once; what the server did not take may be sent again."""
 
     async def first(peer) -> None:
         await peer.begin()
@@ -566,8 +567,12 @@ async def test_resume_that_is_cancelled(where, wild, connect, until, in_use):
     async def silent(peer) -> None:
         await peer.gone()
 
-    submitted = asyncio.Event()
-    broken = [silent] if where == "listening" else [listen, silent]
+    async def refuse(peer) -> None:
+        await refusing.wait()
+        await peer.answer(400, {"code": "invalid_form_data", "message": "no"})
+
+    submitted, refusing = asyncio.Event(), asyncio.Event()
+    broken = [silent] if where == "listening" else [listen, refuse]
     server = await wild(first, *broken, listen, form)
     client = connect(server)
     async with client.stream() as run:
@@ -575,11 +580,74 @@ async def test_resume_that_is_cancelled(where, wild, connect, until, in_use):
         task = asyncio.create_task(run.resume(action="approve"))
         await until(lambda: len(server.requests) == 1 + len(broken))
         await cancelled(task)
-        await until(lambda: in_use(client) == 0)
-        assert run.status == "paused"
-        await run.resume(action="approve")
+        if where == "submitting":
+            again = asyncio.create_task(run.resume(action="approve"))
+            await until(lambda: in_use(client) == 2)
+            assert len(server.requests) == 3
+            refusing.set()
+            await again
+        else:
+            await until(lambda: in_use(client) == 0)
+            assert run.status == "paused"
+            await run.resume(action="approve")
         assert (await run.result()).is_success
     assert server.stops == []
+
+
+@pytest.mark.parametrize("then", ["iterate", "result", "resume", "leave", "detach"])
+async def test_resume_that_is_cancelled_too_late(then, serve, connect, until):
+    """The server took the form: the stream goes on, or its run is stopped, if left."""
+    ends = then not in {"leave", "detach"}
+    server = await serve(asking(), *([] if ends else [FOREVER]), END)
+    client = connect(server)
+    async with client.stream() as run:
+        await run.result()
+        server.server.fail_next(SlowHeaders(interval=0.05), path="/v1/form/*")
+        task = asyncio.create_task(run.resume(**ANSWER))
+        await until(lambda: posts(server))
+        await cancelled(task)
+        match then:
+            case "iterate":
+                names = [event.event_name async for event in run]
+                assert names[-1] == "workflow_finished"
+            case "result":
+                assert (await run.result()).outputs["said"] == "yes"
+            case "resume":
+                with pytest.raises(errors.UsageError, match="not paused"):
+                    await run.resume(**ANSWER)
+                assert (await run.result()).is_success
+            case "detach":
+                run.detach()
+    assert len(posts(server)) == 1
+    await client.aclose()
+    stopped = then == "leave"
+    assert len(server.stops) == stopped
+    assert server.runs[0].status == {"leave": "stopped", "detach": "running"}.get(
+        then, "succeeded"
+    )
+
+
+async def test_closing_the_client_ends_a_resume(wild, connect, until):
+    """Who waits for a form's answer then is told so."""
+
+    async def first(peer) -> None:
+        await peer.begin()
+        reasons = [{"node_id": "a", "form_token": "f"}]
+        await peer.event("workflow_paused", reasons=reasons, status="paused")
+        await peer.end()
+
+    async def silent(peer) -> None:
+        await peer.gone()
+
+    server = await wild(first, silent)
+    client = connect(server, timeouts=Timeouts(stop=0.1))
+    async with client.stream() as run:
+        await run.result()
+        task = asyncio.create_task(run.resume(action="approve"))
+        await until(lambda: len(server.requests) == 2)
+        await client.aclose()
+        with pytest.raises(errors.ClientClosed):
+            await task
 
 
 async def test_a_stream_that_breaks_behind_the_form(wild, connect, ids):

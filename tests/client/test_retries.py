@@ -22,6 +22,7 @@ from dify_workflow_async import (
     errors,
     files,
 )
+from dify_workflow_async._lifetime import Lifetime
 from dify_workflow_async.hooks import Retry
 
 
@@ -189,13 +190,11 @@ def waits(monkeypatch):
     """Give the waits, which take no time, with the dice at their highest."""
     taken: list[float] = []
 
-    async def sleep(seconds: float) -> None:
+    async def pause(_: Lifetime, seconds: float, *, repeatable: bool) -> None:
         taken.append(seconds)
 
     monkeypatch.setattr(_exchange.random, "random", lambda: 1.0)
-    monkeypatch.setattr(
-        _exchange, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep})
-    )
+    monkeypatch.setattr(Lifetime, "pause", pause)
     return taken
 
 

@@ -143,7 +143,7 @@ async def test_stop_from_another_task_waits_for_the_id(wild, connect, until):
     server = await wild(script)
     async with connect(server).stream() as run:
         reader = asyncio.create_task(run.result())
-        await until(lambda: run._pump._reader._consumer is not None)
+        await until(lambda: run._pump._reader._turn.holder is not None)
         stop = asyncio.create_task(run.stop())
         for _ in range(5):
             await asyncio.sleep(0)
@@ -173,7 +173,7 @@ async def test_cannot_stop(ending, beside, wild, connect, until):
     async with connect(server).stream() as run:
         if beside:
             reader = asyncio.create_task(run.result())
-            await until(lambda: run._pump._reader._consumer is not None)
+            await until(lambda: run._pump._reader._turn.holder is not None)
         stop = asyncio.create_task(run.stop())
         await until(lambda: run.status)
         asking.set()

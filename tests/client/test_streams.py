@@ -199,7 +199,7 @@ async def test_another_task_may_go_on(serve, connect, until):
     async with client.stream() as run:
         await asyncio.create_task(first(run))
         task = asyncio.create_task(run.result())
-        await until(lambda: run._pump._reader._consumer is not None)
+        await until(lambda: run._pump._reader._turn.holder is not None)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -98,7 +98,8 @@ async def test_a_host_that_is_none(host, key):
             await client.run()
 
 
-async def test_connect_timeout(wild, connect):
+@pytest.mark.parametrize("total", [None, 60])
+async def test_connect_timeout(total, wild, connect):
     """A handshake that never ends is given up, and may be tried again."""
     server = await wild(silence)
     client = connect(
@@ -107,7 +108,7 @@ async def test_connect_timeout(wild, connect):
         retry=RetryPolicy(attempts=2, base=0.001),
     )
     with pytest.raises(errors.ConnectTimeout) as caught:
-        await client.run()
+        await client.run(timeout=total)
     assert isinstance(caught.value, TimeoutError)
     assert caught.value.safe_to_repeat
     assert caught.value.seconds == 0.05

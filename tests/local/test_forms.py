@@ -10,6 +10,7 @@ from dify_workflow_async.local import (
     Pause,
     Scenario,
 )
+from dify_workflow_async.local._ids import end_user_id
 
 
 ANSWER = {"inputs": {}, "action": "approve", "user": "u9"}
@@ -75,6 +76,63 @@ async def test_answer_is_checked(change, code, message, begin, ask):
             assert await ask(server, app, "POST", path, json=right) == (200, {})
         await run.settled(pause_counts=False)
     assert run.status == "succeeded"
+
+
+UPLOADED = {"type": "image", "transfer_method": "local_file", "upload_file_id": "f"}
+LINKED = {"type": "image", "transfer_method": "remote_url", "remote_url": "http://x/y"}
+LEVELS = {"type": "select", "option_source": {"type": "constant", "value": ["a"]}}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "problem"),
+    [
+        ({"type": "paragraph"}, "", None),
+        ({"type": "paragraph"}, 1, "not a text"),
+        ({"type": "paragraph"}, None, "not a text"),
+        (LEVELS, "a", None),
+        (LEVELS, "b", "not one of its options"),
+        ({"type": "select"}, "a", "not one of its options"),
+        ({"type": "file"}, UPLOADED, None),
+        ({"type": "file"}, LINKED, None),
+        ({"type": "file"}, "f", "not a file"),
+        ({"type": "file"}, {**UPLOADED, "transfer_method": "x"}, "not a file"),
+        ({"type": "file"}, {**UPLOADED, "upload_file_id": None}, "not a file"),
+        ({"type": "file-list"}, [], None),
+        ({"type": "file-list", "number_limits": 0}, [UPLOADED] * 9, None),
+        ({"type": "file-list", "number_limits": 1}, [LINKED], None),
+        ({"type": "file-list", "number_limits": 1}, [LINKED] * 2, "more than 1 files"),
+        ({"type": "file-list"}, UPLOADED, "not a list of files"),
+        ({"type": "file-list"}, [UPLOADED, "f"], "not a list of files"),
+    ],
+)
+async def test_values_of_an_answer_are_checked(field, value, problem, begin, ask):
+    """What does not fit its input is refused, and may be corrected."""
+    app = App(Scenario(steps=[Pause(inputs=[{"output_variable_name": "x", **field}])]))
+    async with LocalServer([app]) as server:
+        run = await begin(server, app)
+        path = f"/form/human_input/{run.form.token}"
+        body = ANSWER | {"inputs": {"x": value}}
+        status, answer = await ask(server, app, "POST", path, json=body)
+        assert run.form.is_open == bool(problem)
+    if problem is None:
+        assert (status, answer) == (200, {})
+    else:
+        assert (status, answer["code"]) == (400, "invalid_form_data")
+        assert answer["message"] == f"Invalid value for x: {problem}"
+
+
+async def test_who_answers_or_follows_is_an_end_user(begin, ask):
+    """Whoever was not seen before has a row then."""
+    app = App(Scenario(steps=[Pause()]))
+    async with LocalServer([app], version="1.15.0") as server:
+        run = await begin(server, app)
+        path = f"/form/human_input/{run.form.token}"
+        await ask(server, app, "POST", path, json=ANSWER | {"user": "answers"})
+        await ask(server, app, "GET", f"/workflow/{run.id}/events?user=follows")
+        for name in ("answers", "follows"):
+            path = f"/end-users/{end_user_id(app.id, name)}"
+            status, user = await ask(server, app, "GET", path)
+            assert (status, user["session_id"]) == (200, name)
 
 
 async def test_fields_of_an_answer_are_needed(begin, ask):

@@ -1,10 +1,8 @@
-"""JSON to objects and back: the only room that knows cattrs and orjson.
+"""The converter, and the functions that it generates, one for each class.
 
-Structuring is tolerant by rule (specification, section 5): a value that is missing,
-null or of a wrong type becomes the field's default, and nothing raises. Each class
-gets one function, generated once by a cattrs hook factory: it reads the wire's object
-in place, checks types inline, and calls the tolerant conversions of `_convert` only
-for the rest. That is what keeps 200,000 events cheap (docs/explanation/performance.md).
+Each reads the wire's object in place, checks types inline, and calls the tolerant
+conversions of `_convert` only for the rest. That is what keeps 200,000 events cheap
+(docs/explanation/performance.md).
 """
 
 from __future__ import annotations
@@ -14,16 +12,13 @@ from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import Any, cast, get_args, get_origin, get_type_hints
 
 import attrs
-import orjson
 
-from cattrs import transform_error
 from cattrs.preconf.orjson import OrjsonConverter, make_converter
 
-from . import events
-from ._convert import (
+from .._convert import (
     account_of_name,
     flat_variables,
     is_array,
@@ -36,17 +31,12 @@ from ._convert import (
     to_mapping,
     to_str,
 )
-from .errors import OutputsMismatch, UnexpectedAnswer
-from .events import Event, UnknownEvent
-from .models import default_of, unfrozen
+from ..events import Event
+from ..models import default_of, unfrozen
 
 
-T = TypeVar("T")
 Hook = Callable[[Any, Any], Any]
-EventHook = Callable[[dict[str, Any]], Event | None]
 
-
-# -- the converter -------------------------------------------------------------------
 
 _TOLERANT: Mapping[Any, Callable[[Any], Any]] = {
     str: to_str,
@@ -83,22 +73,20 @@ _OTHER_FORMS: Mapping[tuple[str, str], Callable[[Any], Any]] = {
 
 
 @cache
-def _converter() -> OrjsonConverter:
-    converter = make_converter()
+def converter() -> OrjsonConverter:
+    made = make_converter()
 
     def ignoring_type(convert: Callable[[Any], Any]) -> Hook:
         return lambda value, _: convert(value)
 
     for type_, convert in _TOLERANT.items():
-        converter.register_structure_hook(type_, ignoring_type(convert))
-    converter.register_structure_hook_func(
+        made.register_structure_hook(type_, ignoring_type(convert))
+    made.register_structure_hook_func(
         lambda t: _origin(t) is Mapping, ignoring_type(to_mapping)
     )
-    converter.register_structure_hook_factory(
-        lambda t: _origin(t) is tuple, _tuple_hook
-    )
-    converter.register_structure_hook_factory(attrs.has, _class_hook)
-    return converter
+    made.register_structure_hook_factory(lambda t: _origin(t) is tuple, _tuple_hook)
+    made.register_structure_hook_factory(attrs.has, _class_hook)
+    return made
 
 
 def _origin(type_: Any) -> Any:
@@ -127,7 +115,7 @@ def _tuple_hook(type_: Any) -> Hook:
     item_type = get_args(type_)[0]
     if item_type is str:
         return _strings
-    item_hook = _converter().get_structure_hook(item_type)
+    item_hook = converter().get_structure_hook(item_type)
 
     def structure(value: object, _: Any) -> tuple[Any, ...]:
         if not value or not is_array(value):
@@ -214,7 +202,7 @@ def _field_lines(
     bare = _inner(type_) if _is_optional(type_) else type_
     if bare is not Any:
         # The hooks of simple types only pass on to these.
-        hook = _TOLERANT.get(bare) or _converter().get_structure_hook(bare)
+        hook = _TOLERANT.get(bare) or converter().get_structure_hook(bare)
         scope[f"hook_{name}"] = hook
         scope[f"type_{name}"] = bare
         lines += _checked(name, bare)
@@ -235,97 +223,3 @@ def _checked(name: str, bare: Any) -> list[str]:
 
 def _fresh(name: str, default: Any) -> str:
     return "{}" if default == {} else f"default_{name}"
-
-
-# -- what other rooms use ------------------------------------------------------------
-
-# For the one loop in which a function call around it would count.
-decode: Callable[[bytes], Any] = orjson.loads
-DecodeError = orjson.JSONDecodeError
-
-
-def structure(obj: object, cls: type[T]) -> T:
-    """Make a *cls* of a decoded JSON object; missing and odd values become defaults.
-
-    Raises:
-        UnexpectedAnswer: *obj* is not a JSON object.
-    """
-    made = _converter().structure(obj, cls)
-    if made is None:  # pyright: ignore[reportUnnecessaryComparison]
-        msg = f"the server sent {type(obj).__name__} instead of an object"
-        raise UnexpectedAnswer(msg)
-    return made
-
-
-def loads(data: bytes) -> Any:
-    """Decode JSON.
-
-    Raises:
-        UnexpectedAnswer: *data* is not JSON; the message quotes its beginning.
-    """
-    try:
-        return decode(data)
-    except DecodeError as error:
-        raise broken_json(data, error) from None
-
-
-def broken_json(data: bytes, error: DecodeError) -> UnexpectedAnswer:
-    """The error for *data* that is not JSON; the message quotes its beginning."""
-    quoted = data[:80].decode("utf-8", "replace")
-    return UnexpectedAnswer(f"the server sent broken JSON ({error}): {quoted!r}")
-
-
-def unknown_event(obj: dict[str, Any], name: str | None = None) -> UnknownEvent:
-    """An event of a name that has no class."""
-    return UnknownEvent(
-        name=to_str(obj.get("event")) or "" if name is None else name,
-        task_id=to_str(obj.get("task_id")),
-        workflow_run_id=to_str(obj.get("workflow_run_id")),
-        raw=obj,
-    )
-
-
-def event_hook(name: str) -> EventHook:
-    """The function that makes events of this wire name."""
-    cls = events.EVENTS.get(name)
-    return (
-        cast("EventHook", _converter().get_structure_hook(cls))
-        if cls
-        else unknown_event
-    )
-
-
-@cache
-def event_hooks() -> Mapping[str, EventHook]:
-    """The function for each known event: ``event_hooks()[name](obj)``.
-
-    Generated when the first stream begins, since importing should be quick.
-    """
-    return {name: event_hook(name) for name in events.EVENTS}
-
-
-def structure_event(obj: dict[str, Any]) -> Event:
-    """Make the event that a decoded JSON object stands for, or an `UnknownEvent`."""
-    name = obj.get("event")
-    hook = event_hooks().get(name) if isinstance(name, str) else None
-    return (hook and hook(obj)) or unknown_event(obj)
-
-
-# -- what users want made of outputs -------------------------------------------------
-
-
-@cache
-def _strict() -> OrjsonConverter:
-    return make_converter()
-
-
-def structure_outputs(outputs: Mapping[str, Any], cls: type[T]) -> T:
-    """Make a *cls* of a run's outputs, strictly: any class that cattrs knows.
-
-    Raises:
-        OutputsMismatch: they do not fit; every problem begins with its path.
-    """
-    try:
-        return _strict().structure(outputs, cls)
-    except Exception as error:  # noqa: BLE001 - whatever a user's own hooks raise
-        raise OutputsMismatch(transform_error(error, path="outputs")) from None
