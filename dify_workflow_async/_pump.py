@@ -43,7 +43,8 @@ class Pump:
     ) -> None:
         self.scope: Scope | None = None
         self._events = events
-        self._run = run
+        # A reference back keeps the run until the collector comes: only if it is used.
+        self._run = None if dispatcher is None else run
         self._dispatcher = dispatcher
         self._tail = tail
         self._reader: RunReader | None = None

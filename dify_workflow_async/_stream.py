@@ -152,6 +152,13 @@ class EventStream:
         self._note(event)
         self.may_be_spoken, self._complete = False, True
 
+    def close(self) -> None:
+        """Let go of what refers back to this: else only the collector frees it.
+
+        Every run would wait for that with its answer and all its events.
+        """
+        self._hooks = event_hooks()
+
     @property
     def is_complete(self) -> bool:
         """True if nothing that matters can come any more."""

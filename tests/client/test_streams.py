@@ -5,12 +5,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 
 from contextlib import aclosing
 
 import pytest
 
 from dify_workflow_async import Dispatcher, Timeouts, errors
+from dify_workflow_async._pump import Pump
 from dify_workflow_async.events import (
     Ping,
     TextChunk,
@@ -467,3 +470,31 @@ async def test_events_raises_what_a_stream_raises(serve, connect):
     server = await serve(ErrorEvent(message="no", code="app_unavailable", status=400))
     with pytest.raises(errors.AppUnavailable):
         _ = [event async for event in connect(server).events()]
+
+
+@pytest.mark.parametrize("verb", ["run", "events"])
+async def test_what_a_run_used_is_freed_when_it_ends(
+    verb, serve, connect, until, monkeypatch
+):
+    """It does not wait for the collector, which would have to come all the time."""
+    freed = []
+    begin = Pump.begin
+
+    def watched(pump, answer, *more):
+        for each in (answer, pump, pump._events):
+            weakref.finalize(each, freed.append, type(each))
+        begin(pump, answer, *more)
+
+    monkeypatch.setattr(Pump, "begin", watched)
+    client = connect(await serve(END))
+    gc.disable()
+    try:
+        if verb == "run":
+            await client.run()
+        else:
+            async with aclosing(client.events()) as events:
+                async for _ in events:
+                    pass
+        await until(lambda: len(freed) == 3)
+    finally:
+        gc.enable()
