@@ -8,8 +8,8 @@ from typing import Any, Literal, TypeAlias
 
 import attrs
 
-from ._engine import StopStatus
 from ._ids import new_id
+from ._life import StopStatus
 from ._replay import Replay
 from ._scenario import Scenario, Variable
 from ._sound import Audio, Transcript, read_audio

@@ -16,13 +16,14 @@ from ._backend import (
 )
 from ._checks import check_inputs
 from ._end_users import EndUser
-from ._engine import play_run
 from ._errors import RequestRefused
 from ._file_values import files_in
 from ._ids import is_id
 from ._json import is_list, is_object
+from ._life import live
 from ._limits import admit
 from ._parameters import file_upload_of
+from ._player import Player
 from ._references import References
 from ._runs import Run
 from ._scenario import Scenario
@@ -139,8 +140,9 @@ class RunRoutes:
         )
         if app.quota is not None:
             app.quota -= 1
-        work = play_run(run, scenario, self._backend.dialect, app.stop_status)
-        self._backend.runs.start(run, work)
+        dialect = self._backend.dialect
+        player = Player(run, scenario, dialect)
+        self._backend.runs.start(run, live(run, player, dialect, app.stop_status))
         return run
 
 
