@@ -33,7 +33,15 @@ from ._steps import (
     Step,
 )
 from ._uploads import StoredFile
-from .engine import CodeLimits, Model, OpenAIModel, StubModel, StubReply, Workflow
+from .engine import (
+    CodeLimits,
+    Model,
+    OpenAIModel,
+    StubModel,
+    StubReply,
+    Workflow,
+    is_dsl,
+)
 
 
 __all__ = [
@@ -72,4 +80,5 @@ __all__ = [
     "Workflow",
     "demo_scenario",
     "faults",
+    "is_dsl",
 ]

@@ -6,7 +6,7 @@ server sees them, and the facts that they tell made into a server's events.
 """
 
 from ._settings import CodeLimits, Model, OpenAIModel, StubModel, StubReply
-from ._workflow import Workflow
+from ._workflow import Workflow, is_dsl
 
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "StubModel",
     "StubReply",
     "Workflow",
+    "is_dsl",
 ]

@@ -63,7 +63,7 @@ def start_variables(nodes: list[Mapping[str, Any]]) -> tuple[Variable, ...]:
     """
     start = next(node for node in nodes if node["data"]["type"] == "start")
     path = f"node {start['id']!r}.variables"
-    given = start["data"].get("variables") or []
+    given: Any = start["data"].get("variables") or []
     if not is_list(given):
         _refuse(path, "must be a list")
     return tuple(_variable(one, f"{path}[{index}]") for index, one in enumerate(given))

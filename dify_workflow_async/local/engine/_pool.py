@@ -3,7 +3,7 @@
 import asyncio
 import os
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -90,7 +90,7 @@ class Engines:
         )
 
     @asynccontextmanager
-    async def open(self, workflow: Workflow, run_id: str) -> AsyncIterator[Session]:
+    async def open(self, workflow: Workflow, run_id: str) -> AsyncGenerator[Session]:
         """Open a line to a new run, on the process that has the fewest.
 
         Raises:

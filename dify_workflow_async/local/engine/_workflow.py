@@ -115,8 +115,20 @@ class Workflow:
         return {"dsl": self.dsl, **describe(self.model, self.code)}
 
 
-def is_dsl(raw: Any) -> bool:
-    """Tell whether parsed YAML is meant as an exported app, not as a scenario."""
+def is_dsl(source: str | Path) -> bool:
+    """Tell whether YAML is meant as an exported app, not as a scenario.
+
+    Args:
+        source: A path, or the text itself, as of `Workflow.from_dsl`.
+
+    Raises:
+        ScenarioError: It is not YAML.
+        ModuleNotFoundError: PyYAML is not installed.
+        OSError: The file cannot be read.
+    """
+    from .._loading import parse_yaml
+
+    raw = parse_yaml(source)
     return is_object(raw) and "kind" in raw
 
 

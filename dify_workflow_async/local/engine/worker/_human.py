@@ -16,6 +16,7 @@ from graphon.nodes.human_input.entities import (
 from graphon.runtime.runtime_state_protocol import ReadOnlyVariablePool
 from graphon.variables.factory import build_segment
 
+from ..._json import is_object
 from ._values import plain
 
 
@@ -69,7 +70,8 @@ class HumanForms:
             return self._asked[node_id]
         form_id = self._asked[node_id] = str(uuid.uuid4())
         template = str(data.get("form_content") or "")
-        inputs = data.get("inputs") or []
+        inputs: list[Any] = data.get("inputs") or []
+        actions: list[Any] = data.get("user_actions") or []
         unit = _UNITS.get(str(data.get("timeout_unit")), _UNITS["hour"])
         self._tell(
             {
@@ -79,7 +81,7 @@ class HumanForms:
                 "content": _fill(template, pool),
                 "template": template,
                 "inputs": [_input(one) for one in inputs],
-                "actions": [_action(one) for one in data.get("user_actions") or []],
+                "actions": [_action(one) for one in actions],
                 "default_values": _defaults(inputs, pool),
                 "expires_in": float(data.get("timeout") or 36) * unit,
             }
@@ -101,8 +103,8 @@ def _defaults(inputs: list[Any], pool: ReadOnlyVariablePool) -> dict[str, Any]:
     """Find the values that a form begins with, where they are variables."""
     found: dict[str, Any] = {}
     for one in inputs:
-        default = one.get("default") or {}
-        if default.get("type") == "variable":
+        default: Any = one.get("default")
+        if is_object(default) and default.get("type") == "variable":
             value = pool.get(default.get("selector") or [])
             name = str(one.get("output_variable_name"))
             found[name] = None if value is None else plain(value)
@@ -112,8 +114,8 @@ def _defaults(inputs: list[Any], pool: ReadOnlyVariablePool) -> dict[str, Any]:
 def _input(raw: Mapping[str, Any]) -> dict[str, Any]:
     known = {key: raw[key] for key in _INPUT_KEYS if key in raw}
     for key in ("default", "option_source"):
-        if isinstance(known.get(key), Mapping):
-            source = known[key]
+        source: Any = known.get(key)
+        if is_object(source):
             known[key] = {
                 name: source.get(name) for name in ("type", "selector", "value")
             }

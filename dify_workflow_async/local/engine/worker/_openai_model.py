@@ -104,8 +104,8 @@ def _events(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 def _pieces(event: Mapping[str, Any]) -> Iterator[Piece]:
     for choice in event.get("choices") or ():
-        text = (choice.get("delta") or {}).get("content")
-        reason = choice.get("finish_reason")
+        delta: dict[str, Any] = choice.get("delta") or {}
+        text, reason = delta.get("content"), choice.get("finish_reason")
         if text or reason:
             yield Piece(text=text or "", finish_reason=reason)
     usage = event.get("usage")

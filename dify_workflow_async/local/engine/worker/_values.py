@@ -1,17 +1,17 @@
 """Values between JSON and the engine."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Any, Final
+from typing import Any, TypeGuard
 
 from graphon.file.models import File
 from graphon.variables.segments import Segment
 from pydantic import BaseModel
 
-
-_IDENTITY: Final = "__dify__file__"
+from ..._file_values import is_file
+from ..._json import is_list, is_mapping, is_object
 
 
 def plain(value: Any) -> Any:
@@ -32,23 +32,31 @@ def plain(value: Any) -> Any:
             return plain(value.value)
         case BaseModel():
             return plain(value.model_dump())
-        case Mapping():
-            return {str(plain(key)): plain(item) for key, item in value.items()}
-        case list() | tuple() | set() | frozenset():
-            return [plain(item) for item in value]
         case datetime():
             return value.isoformat()
         case _:
-            return str(value)
+            return _collection(value)
+
+
+def _collection(value: Any) -> Any:
+    if is_mapping(value):
+        return {str(plain(key)): plain(item) for key, item in value.items()}
+    if _is_row(value):
+        return [plain(item) for item in value]
+    return str(value)
+
+
+def _is_row(value: object) -> TypeGuard[Iterable[Any]]:
+    return isinstance(value, (list, tuple, set, frozenset))
 
 
 def revive(value: Any) -> Any:
     """Make the engine's files of the file values in JSON."""
-    if isinstance(value, list):
+    if is_list(value):
         return [revive(item) for item in value]
-    if not isinstance(value, dict):
+    if not is_object(value):
         return value
-    if value.get("dify_model_identity") == _IDENTITY:
+    if is_file(value):
         return File(**value)
     return {key: revive(item) for key, item in value.items()}
 
