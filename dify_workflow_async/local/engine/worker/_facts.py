@@ -28,14 +28,17 @@ from graphon.engine_events.loop import (
 from graphon.engine_events.node import (
     NodeRunExceptionEvent,
     NodeRunFailedEvent,
+    NodeRunPauseRequestedEvent,
     NodeRunRetryEvent,
     NodeRunStartedEvent,
     NodeRunStreamChunkEvent,
     NodeRunSucceededEvent,
 )
+from graphon.entities.pause_reason import HitlRequired
 from graphon.runtime.runtime_state import RuntimeState
 
 from .._frames import Message
+from ._human import HumanForms
 from ._values import plain, seconds
 
 
@@ -50,10 +53,12 @@ class Teller:
 
     Args:
         titles: The title of each node.
+        forms: The forms of the run.
     """
 
-    def __init__(self, titles: Mapping[str, str]) -> None:
+    def __init__(self, titles: Mapping[str, str], forms: HumanForms) -> None:
         self._titles = titles
+        self._forms = forms
 
     def tell(self, event: EngineEvent, state: RuntimeState) -> Message | None:
         """Tell an event, if it is one that clients hear of.
@@ -115,6 +120,9 @@ class Teller:
                 return self._ended(event, status="succeeded", error=None)
             case NodeRunFailedEvent():
                 return self._ended(event, status="failed", error=event.error)
+            case NodeRunPauseRequestedEvent(reason=HitlRequired() as reason):
+                form = self._forms.take(reason.session_id)
+                return None if form is None else {"fact": "form", "form": form}
             case NodeRunExceptionEvent():
                 # What went wrong is in its outputs, and the servers do not say more.
                 error = event.node_run_result.error or _UNKNOWN

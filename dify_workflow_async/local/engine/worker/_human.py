@@ -3,7 +3,7 @@
 import re
 import uuid
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from graphon.nodes.human_input.entities import (
@@ -31,20 +31,20 @@ _INPUT_KEYS: Final = ("output_variable_name", "type", "default", "option_source"
 
 
 class HumanForms:
-    """The forms of one run.
+    """The forms of one run."""
 
-    Args:
-        tell: Is told of each form when its node asks.
-    """
-
-    def __init__(self, tell: Callable[[dict[str, Any]], None]) -> None:
-        self._tell = tell
+    def __init__(self) -> None:
         self._asked: dict[str, str] = {}
+        self._new: dict[str, dict[str, Any]] = {}
         self._answers: dict[str, Mapping[str, Any]] = {}
 
     def answer(self, answers: Mapping[str, Mapping[str, Any]]) -> None:
         """Remember answers, by the id of the node that asked."""
         self._answers.update(answers)
+
+    def take(self, form_id: str) -> dict[str, Any] | None:
+        """Take a form, once, to tell it; it is one whose node has just asked."""
+        return self._new.pop(form_id, None)
 
     def decide(self, data: Mapping[str, Any], context: HITLContext) -> HITLDecision:
         """Let a node pause, or go on with the answer to its form.
@@ -73,19 +73,17 @@ class HumanForms:
         inputs: list[Any] = data.get("inputs") or []
         actions: list[Any] = data.get("user_actions") or []
         unit = _UNITS.get(str(data.get("timeout_unit")), _UNITS["hour"])
-        self._tell(
-            {
-                "id": form_id,
-                "node_id": node_id,
-                "node_title": context.node_title,
-                "content": _fill(template, pool),
-                "template": template,
-                "inputs": [_input(one) for one in inputs],
-                "actions": [_action(one) for one in actions],
-                "default_values": _defaults(inputs, pool),
-                "expires_in": float(data.get("timeout") or 36) * unit,
-            }
-        )
+        self._new[form_id] = {
+            "id": form_id,
+            "node_id": node_id,
+            "node_title": context.node_title,
+            "content": _fill(template, pool),
+            "template": template,
+            "inputs": [_input(one) for one in inputs],
+            "actions": [_action(one) for one in actions],
+            "default_values": _defaults(inputs, pool),
+            "expires_in": float(data.get("timeout") or 36) * unit,
+        }
         return form_id
 
 

@@ -59,7 +59,7 @@ class EngineRun:
         self._stopping = threading.Event()
         self._commands = InMemoryChannel()
         self._files = Files(folder, links, self._tell_file)
-        self._forms = HumanForms(self._tell_form)
+        self._forms = HumanForms()
         self.surroundings = Surroundings(
             settings=graph.settings,
             models=graph.models,
@@ -67,7 +67,7 @@ class EngineRun:
             forms=self._forms,
             stopping=self._stopping,
         )
-        self._teller = Teller(graph.titles)
+        self._teller = Teller(graph.titles, self._forms)
         self._pause: tuple[str, str] | None = None
 
     def begin(self) -> None:
@@ -142,9 +142,6 @@ class EngineRun:
             # Only now have its threads ended, so that its state can be kept.
             self._pause = state.dumps(), responses.dumps()
             self._send(last)
-
-    def _tell_form(self, form: dict[str, Any]) -> None:
-        self._send({"fact": "form", "form": form})
 
     def _tell_file(self, made: MadeFile) -> None:
         self._send({"fact": "file", "file": plain(attrs.asdict(made))})
