@@ -47,6 +47,10 @@ MASKS = [
 OWN_KEYS = {"latency", "time_to_first_token", "time_to_generate", "url", "remote_url"}
 OWN_KEYS |= {"server", "date", "content-type", "related_id", "reference", "tenant_id"}
 
+# Nodes that show more as their inputs than they did: all their settings, or the
+# variables of a prompt.
+TALKATIVE = {"assign", "llm"}
+
 # Branches ran one after the other there, on the one worker that this server had.
 ONE_WORKER = ("1.12.1", "parallel")
 
@@ -127,8 +131,8 @@ async def test_stream_is_like_recorded(version, name, apps, servers, play, recor
     ours, theirs = values(sent), values(known)
     assert ours.keys() == theirs.keys()
     for key, value in theirs.items():
-        if key[1] != "assign":  # shows its own settings, of which the engine has more
-            assert ours[key] == value, key
+        first = 1 if key[1] in TALKATIVE else 0
+        assert ours[key][first:] == value[first:], key
 
 
 @pytest.mark.parametrize("version", ["1.12.1", "1.14.2"])
