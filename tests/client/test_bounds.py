@@ -1,7 +1,5 @@
 """What never ends, or grows on its way, is given up: time and memory have bounds."""
 
-
-
 from __future__ import annotations
 
 import asyncio

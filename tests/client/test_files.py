@@ -1,7 +1,5 @@
 """Files over real sockets: uploads, downloads, speech, and all that goes wrong."""
 
-
-
 from __future__ import annotations
 
 import asyncio

@@ -3,8 +3,6 @@
 No socket here: aioresponses stands in for aiohttp's requests.
 """
 
-
-
 from __future__ import annotations
 
 import json

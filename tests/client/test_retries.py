@@ -1,7 +1,5 @@
 """Requests are sent again where that does no harm, as patiently as the policy says."""
 
-
-
 from __future__ import annotations
 
 import asyncio

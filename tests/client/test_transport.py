@@ -2,7 +2,6 @@
 
 # ruff: noqa: PT012 - a stream is entered and read where it fails
 
-
 from __future__ import annotations
 
 import asyncio

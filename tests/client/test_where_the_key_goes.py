@@ -1,7 +1,5 @@
 """The key goes to one server, in one header, and nothing smuggles itself in beside it."""
 
-
-
 from __future__ import annotations
 
 import warnings

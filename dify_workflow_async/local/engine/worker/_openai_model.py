@@ -66,7 +66,7 @@ class OpenAIModel(TextModel):
         except httpx.HTTPError as exc:
             message = f"{type(exc).__name__}: {exc}"
             raise ModelCallFailed(message) from exc
-        except (ValueError, KeyError, TypeError) as exc:
+        except (ValueError, LookupError, TypeError, AttributeError) as exc:
             message = f"the endpoint's answer is no chat completion: {exc!r}"
             raise ModelCallFailed(message) from exc
 
