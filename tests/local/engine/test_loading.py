@@ -105,9 +105,11 @@ def test_engine_that_is_missing(monkeypatch, version, python, says):
 
 def test_stub_in_yaml():
     """A stub may be written down; what is wrong in it is said with its place."""
-    stub = StubModel.from_yaml("replies: [{text: [a, b], contains: x}, {error: no}]\n")
+    stub = StubModel.from_yaml(
+        "replies: [{text: [a, b], contains: x}, {error: busy}]\n"
+    )
     assert stub == StubModel(
-        replies=[StubReply(text=["a", "b"], contains="x"), StubReply(error="no")]
+        replies=[StubReply(text=["a", "b"], contains="x"), StubReply(error="busy")]
     )
     with pytest.raises(ScenarioError, match=r"replies\[0\].delay: must be a number"):
         StubModel.from_yaml("replies: [{text: a, delay: soon}]\n")
