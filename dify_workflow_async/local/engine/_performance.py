@@ -2,6 +2,7 @@
 
 import asyncio
 
+from collections.abc import Coroutine, Iterable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -61,8 +62,8 @@ class EnginePerformance:
             NodeFailed: The run failed.
         """
         async with self._engines.open(self._workflow, self._run.id) as session:
-            session.begin(self._engines.number(self._workflow), self._order())
-            async for fact in session.facts():
+            session.begin(self._order())
+            while (fact := await session.hear()) is not None:
                 self._count(fact)
                 if fact["fact"] == "paused":
                     await self._wait(session)
@@ -230,12 +231,7 @@ class EnginePerformance:
         if self._dialect.announces_pause:
             self._run.send(wire.workflow_paused(self._run, open_forms))
         self._run.pause()
-        waiting = [asyncio.create_task(form.wait()) for form in open_forms]
-        try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in waiting:
-                task.cancel()
+        await _first(form.wait() for form in open_forms)
         self._run.resume()
         started = wire.workflow_started(self._run, self._dialect, "resumption")
         self._run.send(started)
@@ -267,3 +263,14 @@ class EnginePerformance:
                 path=self._files.folder / f"{made['id']}.file",
             )
         )
+
+
+async def _first(waits: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Wait until one of several things has happened, and let go of the others."""
+    tasks = [asyncio.create_task(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -25,30 +25,33 @@ class Session:
 
     Args:
         process: Where it runs.
+        graph: What the process calls the graph.
         run_id: The run.
     """
 
-    def __init__(self, process: EngineProcess, run_id: str) -> None:
+    def __init__(self, process: EngineProcess, graph: int, run_id: str) -> None:
         self._process = process
+        self._graph = graph
         self._run_id = run_id
         self._facts: asyncio.Queue[Message] = asyncio.Queue()
         process.runs[run_id] = self._facts
         self._ended = False
 
-    def begin(self, graph: int, order: Message) -> None:
+    def begin(self, order: Message) -> None:
         """Begin the run."""
-        self._send("run", graph=graph, **order)
+        self._send("run", graph=self._graph, **order)
 
     def resume(self, answers: dict[str, Any]) -> None:
         """Let the run go on after a pause."""
         self._send("resume", answers=answers)
 
-    async def facts(self) -> AsyncGenerator[Message]:
-        """Hear what happens, up to the end of the run."""
-        while not self._ended:
-            fact = await self._facts.get()
-            self._ended = fact["fact"] in ENDS
-            yield fact
+    async def hear(self) -> Message | None:
+        """Hear what happens next; ``None`` after the end of the run."""
+        if self._ended:
+            return None
+        fact = await self._facts.get()
+        self._ended = fact["fact"] in ENDS
+        return fact
 
     def close(self) -> None:
         """Hear no more; a run that is still going is stopped."""
@@ -84,9 +87,8 @@ class Engines:
         """
         await self._fill()
         number = self._numbers.setdefault(workflow, len(self._numbers))
-        described = workflow.describe()
         await asyncio.gather(
-            *(process.load(number, described) for process in self._processes)
+            *(process.load(number, workflow) for process in self._processes)
         )
 
     @asynccontextmanager
@@ -98,15 +100,11 @@ class Engines:
         """
         await self.load(workflow)
         process = min(self._processes, key=lambda one: len(one.runs))
-        session = Session(process, run_id)
+        session = Session(process, self._numbers[workflow], run_id)
         try:
             yield session
         finally:
             session.close()
-
-    def number(self, workflow: Workflow) -> int:
-        """Tell what a workflow that was loaded is called in the processes."""
-        return self._numbers[workflow]
 
     async def aclose(self) -> None:
         """End all processes."""

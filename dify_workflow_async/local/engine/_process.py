@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from .._errors import DslError
 from ._frames import Message, pack, receive
+from ._workflow import Workflow
 
 
 _MODULE: Final = "dify_workflow_async.local.engine.worker"
@@ -47,12 +48,12 @@ class EngineProcess:
         )
         self.send({"do": "hello", **hello})
 
-    async def load(self, number: int, workflow: Mapping[str, Any]) -> None:
+    async def load(self, number: int, workflow: Workflow) -> None:
         """Let it load a graph; without effect on one that is loaded.
 
         Args:
             number: What the graph is called from now on.
-            workflow: What ``Workflow.describe`` tells.
+            workflow: What it is the graph of.
 
         Raises:
             DslError: The engine refuses it.
@@ -60,7 +61,8 @@ class EngineProcess:
         if number not in self._loaded:
             future = asyncio.get_running_loop().create_future()
             self._loaded[number] = future
-            self.send({"do": "load", "graph": number, "workflow": dict(workflow)})
+            described = workflow.describe()
+            self.send({"do": "load", "graph": number, "workflow": described})
         # Whoever stops waiting must not stop the others.
         await asyncio.shield(self._loaded[number])
 

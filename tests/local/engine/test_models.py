@@ -230,15 +230,15 @@ async def test_endpoint(serve, server, play, outside):
     """
     outside.answers.append(
         [
-            completion("Hel"),
-            completion("lo\\u2028 é".encode().decode("unicode_escape")),
+            completion("Good "),
+            completion("day\\u2028 é".encode().decode("unicode_escape")),
             completion("", finish_reason="stop"),
             {"choices": [], "usage": {"prompt_tokens": 11, "completion_tokens": 4}},
         ]
     )
     app = serve(OpenAIModel(url=f"{outside.url}/v1/", key="sk-1"))
     events = await play(server, app, {"q": "hi"})
-    assert events[-1]["data"]["outputs"]["text"].startswith("Hello\u2028")
+    assert events[-1]["data"]["outputs"]["text"].startswith("Good day\u2028")
     assert events[-1]["data"]["total_tokens"] == 15
     assert node(events, "llm")["outputs"]["finish_reason"] == "stop"
     assert outside.keys[-1] == "Bearer sk-1"

@@ -83,8 +83,8 @@ class Host:
 
     def _do_run(self, message: Message) -> None:
         run_id, graph = message["run"], self._graphs[message["graph"]]
-        run = self._runs[run_id] = self._make(graph, message, run_id)
-        run.begin()
+        self._runs[run_id] = self._make(graph, message, run_id)
+        self._runs[run_id].begin()
 
     def _do_resume(self, message: Message) -> None:
         run = self._runs.get(message["run"])

@@ -6,7 +6,6 @@ waits for a model. With two hundred runs that is all that a processor can do.
 
 import queue
 import threading
-import time
 
 from collections import deque
 from typing import Final
@@ -67,10 +66,9 @@ class PatientQueue(ReadyQueue):
         Raises:
             queue.Empty: There is none.
         """
-        del timeout
         with self._news:
-            if not self._items and self._closed:
-                time.sleep(0)  # the worker is about to be told to end
+            if self._closed:  # the worker is about to be told to end
+                self._news.wait_for(lambda: self._items, timeout)
             else:
                 self._news.wait_for(lambda: self._items or self._closed, _PATIENCE)
             if not self._items:

@@ -10,11 +10,9 @@ import attrs
 
 from graphon.engine import Engine
 from graphon.engine.command import AbortCommand, InMemoryChannel
-from graphon.engine.filter import (
-    EngineEventFilterContext,
-    ResponseStreamFilter,
-    filter_engine_events,
-)
+from graphon.engine.filter import EngineEventFilterContext, ResponseStreamFilter
+from graphon.engine.layer import Layer
+from graphon.engine_events.base import EngineEvent
 from graphon.file.runtime import use_workflow_file_runtime
 from graphon.runtime.runtime_state import RuntimeState
 
@@ -121,27 +119,75 @@ class EngineRun:
         ready = state.ready_queue
         if isinstance(ready, PatientQueue):
             engine.add_layer(Waker(ready))
-        events = filter_engine_events(
-            engine.run(),
-            context=EngineEventFilterContext.from_engine(engine),
-            filters=[responses],
-        )
-        last: Message | None = None
+        responses.initialize(EngineEventFilterContext.from_engine(engine))
+        narrator = Narrator(responses, self._teller, state, self._send)
+        engine.add_layer(narrator)
         try:
-            for event in events:
-                fact = self._teller.tell(event, state)
-                if fact is not None:
-                    last = fact
-                    if fact["fact"] != "paused":
-                        self._send(fact)
+            for _ in engine.run():
+                pass
         except Exception:
             # The engine tells a failure, and then raises it as well.
-            if last is None or last["fact"] not in ENDS:
+            if not narrator.has_ended:
                 raise
-        if last is not None and last["fact"] == "paused":
+        if narrator.error is not None:
+            raise narrator.error
+        if narrator.pause is not None:
             # Only now have its threads ended, so that its state can be kept.
             self._pause = state.dumps(), responses.dumps()
-            self._send(last)
+            self._send(narrator.pause)
 
     def _tell_file(self, made: MadeFile) -> None:
         self._send({"fact": "file", "file": plain(attrs.asdict(made))})
+
+
+class Narrator(Layer):
+    """Tells the events of an engine, at the moment when they happen.
+
+    Who reads them from the engine later finds its variables further on than they were,
+    and takes for one piece what came in many.
+
+    Args:
+        responses: Finds the text that is streamed.
+        teller: Words the events.
+        state: How the run stands.
+        send: Sends a fact to the server.
+
+    Attributes:
+        has_ended: Whether the end was told.
+        pause: What is to be told of a pause, once the engine has come to rest.
+        error: What went wrong here, which the engine passes over.
+    """
+
+    def __init__(
+        self,
+        responses: ResponseStreamFilter,
+        teller: Teller,
+        state: RuntimeState,
+        send: Callable[[Message], None],
+    ) -> None:
+        super().__init__()
+        self.has_ended = False
+        self.pause: Message | None = None
+        self.error: Exception | None = None
+        self._responses = responses
+        self._teller = teller
+        self._state = state
+        self._send = send
+
+    def on_event(self, event: EngineEvent) -> None:
+        """Tell an event, and the text that can be told because of it."""
+        try:
+            for one in self._responses.on_event(event):
+                fact = self._teller.tell(one, self._state)
+                if fact is not None:
+                    self._pass_on(fact)
+        except Exception as exc:
+            self.error = exc
+            raise
+
+    def _pass_on(self, fact: Message) -> None:
+        self.has_ended = fact["fact"] in ENDS
+        if fact["fact"] == "paused":
+            self.pause = fact
+        else:
+            self._send(fact)
