@@ -41,6 +41,7 @@ STREAMS = [
 MASKS = [
     (re.compile(r"127\.0\.0\.1:\d+"), "HOST"),
     (re.compile(r'File "[^"]*main\.py", line \d+'), "File"),
+    (re.compile(r"\n *[~^]+(?=\n)"), ""),  # which Pythons draw differently
     (re.compile(r"exit status \d+"), "exit status"),
     (re.compile(r'"(latency|time_to_\w+)": [\d.]+'), r'"\1": 0'),
 ]
