@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from ..local import (
     demo_scenario,
     is_dsl,
 )
+from ._until_stopped import until_stopped
 
 
 @click.command()
@@ -115,14 +115,6 @@ def _app(path: Path, model: Model) -> App:
 
 
 async def _serve(server: LocalServer) -> None:
-    """Serve until an interrupt or a termination, both of which are a clean end."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        try:
-            loop.add_signal_handler(number, stop.set)
-        except NotImplementedError:  # Windows: Ctrl-C raises KeyboardInterrupt
-            break
     try:
         await server.start()
     except (OSError, DslError) as error:
@@ -131,6 +123,6 @@ async def _serve(server: LocalServer) -> None:
         click.echo(f"export DIFY_BASE_URL={server.base_url}")
         for app in server.apps:
             click.echo(f"export DIFY_API_KEY={app.key}  # {app.name}")
-        await stop.wait()
+        await until_stopped()
     finally:
         await server.aclose()

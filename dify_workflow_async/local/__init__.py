@@ -12,6 +12,7 @@ from ._demo import demo_scenario
 from ._errors import DslError, FormRefused, RecordingError, ScenarioError
 from ._forms import Form
 from ._received import ReceivedRequest
+from ._recorder import Recorder
 from ._replay import Replay
 from ._runs import Run
 from ._scenario import Scenario, Variable
@@ -64,6 +65,7 @@ __all__ = [
     "Ping",
     "Raw",
     "ReceivedRequest",
+    "Recorder",
     "RecordingError",
     "Refusal",
     "Replay",
