@@ -1,6 +1,5 @@
 """Workflow: an app that Dify exported, to be run on Dify's own engine."""
 
-import importlib.metadata
 import sys
 
 from collections.abc import Mapping
@@ -138,6 +137,8 @@ def require_engine() -> None:
     Raises:
         ModuleNotFoundError: It is not, or it is of another version.
     """
+    import importlib.metadata  # which takes a while
+
     try:
         version = importlib.metadata.version("graphon")
     except importlib.metadata.PackageNotFoundError:
