@@ -12,6 +12,9 @@ from typing import Any, BinaryIO, Final, TypeAlias, cast
 
 Message: TypeAlias = dict[str, Any]
 
+# The facts after which nothing more is told of a run.
+ENDS: Final = frozenset({"succeeded", "failed", "aborted"})
+
 _LENGTH: Final = struct.Struct(">I")
 
 

@@ -8,13 +8,10 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from .._uploads import FileStore
-from ._frames import Message
+from ._frames import ENDS, Message
 from ._process import EngineProcess
 from ._workflow import Workflow
 
-
-# The facts after which nothing more is told of a run.
-ENDS: Final = frozenset({"succeeded", "failed", "aborted"})
 
 # More processes than that only take memory: each has the engine's 150 MB.
 _MOST: Final = 4

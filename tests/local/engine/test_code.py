@@ -37,6 +37,14 @@ async def test_code_gives_values(run):
     assert end["outputs"] == {"r": "é\u2028", "n": 1.5}
 
 
+async def test_code_does_not_see_the_environment(run):
+    """What is in the environment, such as keys, is not passed on."""
+    source = "import os\ndef main():\n  return {'r': ' '.join(os.environ)}"
+    end = await run(source)
+    told = set(end["outputs"]["r"].split())
+    assert told <= {"PATH", "HOME", "LANG", "TMPDIR", "LC_CTYPE"}
+
+
 async def test_code_that_takes_too_long(run):
     """It is ended, and the run fails soon."""
     began = time.monotonic()

@@ -5,6 +5,7 @@ its sandbox service is replaced by a process. That is no sandbox.
 """
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -17,6 +18,9 @@ from graphon.dsl import SandboxCodeExecutionError, SandboxCodeExecutor
 
 
 _CHILD: Final = Path(__file__).with_name("_code_child.py")
+
+# What it learns of the environment, where keys may be.
+_ENVIRONMENT: Final = ("PATH", "HOME", "LANG", "TMPDIR", "TEMP", "SYSTEMROOT")
 
 # How soon a run that is stopped ends its code.
 _LOOK: Final = 0.1
@@ -49,6 +53,7 @@ class _Processes:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            env={key: os.environ[key] for key in _ENVIRONMENT if key in os.environ},
         ) as process:
             output, errors = self._communicate(process, json.dumps(order).encode())
         if process.returncode:

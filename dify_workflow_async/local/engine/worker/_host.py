@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..._file_links import FileLinks
-from .._frames import Message, pack, read
+from .._frames import ENDS, Message, pack, read
 from ._graph import LoadedGraph
-from ._run import ENDS, EngineRun
+from ._run import EngineRun
 from ._values import revive
 
 

@@ -17,7 +17,7 @@ from graphon.file.runtime import use_workflow_file_runtime
 from graphon.runtime.runtime_state import RuntimeState
 
 from ..._file_links import FileLinks
-from .._frames import Message
+from .._frames import ENDS, Message
 from ._factory import Surroundings
 from ._facts import Teller
 from ._files import Files, MadeFile
@@ -28,7 +28,6 @@ from ._values import plain, revive
 
 
 _REASON: Final = "User requested stop"
-ENDS: Final = frozenset({"succeeded", "failed", "aborted"})
 
 
 class EngineRun:
