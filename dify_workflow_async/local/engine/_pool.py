@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from .._uploads import FileStore
 from ._frames import ENDS, Message
-from ._process import EngineProcess
+from ._process import LOST, EngineProcess
 from ._workflow import Workflow
 
 
@@ -32,6 +32,8 @@ class Session:
         self._run_id = run_id
         self._facts: asyncio.Queue[Message] = asyncio.Queue()
         process.runs[run_id] = self._facts
+        if not process.is_alive:  # it has just died, and told the others before
+            self._facts.put_nowait({"fact": "failed", "error": LOST})
         self._ended = False
 
     def begin(self, order: Message) -> None:

@@ -13,6 +13,8 @@ from ._workflow import Workflow
 
 _MODULE: Final = "dify_workflow_async.local.engine.worker"
 
+LOST: Final = "the engine's process has ended"
+
 # How long a process that was told to end may take.
 _PATIENCE: Final = 5.0
 
@@ -111,9 +113,8 @@ class EngineProcess:
 
     def _bury(self) -> None:
         """Tell everybody who waits for it that it is gone."""
-        lost = "the engine's process has ended"
         for facts in self.runs.values():
-            facts.put_nowait({"fact": "failed", "error": lost})
+            facts.put_nowait({"fact": "failed", "error": LOST})
         for future in self._loaded.values():
             if not future.done():
-                future.set_exception(DslError("", lost))
+                future.set_exception(DslError("", LOST))
