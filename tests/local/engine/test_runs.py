@@ -51,6 +51,14 @@ async def test_failed_retries_are_told(apps, server, play):
     assert "Connection refused" in end["error"]
 
 
+async def test_failed_request_fails_the_run(apps, server, play):
+    """Without retry or another strategy, a request that fails is the run's end."""
+    events = await play(server, apps["failing_http"])
+    told = [(event["event"], event["data"].get("status")) for event in events[-2:]]
+    assert told == [("node_finished", "failed"), ("workflow_finished", "failed")]
+    assert events[-1]["data"]["error"] == "[Errno 111] Connection refused"
+
+
 async def test_empty_end(apps, server, play):
     """An End node without outputs gives none."""
     events = await play(server, apps["empty_end"])
