@@ -26,11 +26,28 @@ nox.options.sessions = ["lint", "typing", "tests", "coverage", "speed", "docs"]
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)  # from the classifiers
 
+ENGINE_PYTHONS = ("3.12", "3.13")  # that Dify's graph engine, graphon, is there for
+
 PACKAGE = Path("dify_workflow_async")
 DIST = Path("dist")
 
 # Core and client, and what is new, are covered to the last branch; these need not be.
 PARTLY_COVERED = ("cli", "local")
+
+
+def preferred_python() -> str | None:
+    """Name the Python that speed is measured with, if it is here; else nox's own."""
+    return "3.12" if is_here("3.12") else None
+
+
+def is_here(python: str) -> bool:
+    """Tell whether there is a Python of this version."""
+    found = shutil.which(f"python{python}")
+    if found is None:
+        return False
+    # It may be one of pyenv's that is not chosen, and only says so.
+    done = subprocess.run([found, "-V"], check=False, capture_output=True)
+    return not done.returncode
 
 
 @nox.session
@@ -49,10 +66,17 @@ def install(session: nox.Session, *args: str) -> None:
     session.install(*args)
 
 
+def extras(session: nox.Session) -> str:
+    """Name the extras to install; Dify's engine is not there for every Python."""
+    command = ("python", "-c", "import sys; print(*sys.version_info[:2], sep='.')")
+    version = session.run(*command, silent=True) or ""
+    return "cli,engine" if version.strip() in ENGINE_PYTHONS else "cli"
+
+
 def install_wheel(session: nox.Session, *args: str) -> None:
     """Install the wheel that ``build`` made, also over one of the same version."""
     (wheel,) = DIST.glob("*.whl")
-    install(session, f"{wheel}[cli]", *args)
+    install(session, f"{wheel}[{extras(session)}]", *args)
     session.install("--force-reinstall", "--no-deps", str(wheel))
 
 
@@ -72,7 +96,7 @@ def lint(session: nox.Session) -> None:
     )
 
 
-@nox.session(requires=["build"])
+@nox.session(python=preferred_python(), requires=["build"])
 def typing(session: nox.Session) -> None:
     """Check the types of the package and of its public API."""
     install_wheel(session, "--group", "typing")
@@ -111,21 +135,6 @@ def coverage(session: nox.Session) -> None:
         f"{PACKAGE / name}{end}" for name in PARTLY_COVERED for end in (".py", "/*")
     ]
     session.run("coverage", "report", f"--omit={','.join(omit)}", "--fail-under=100")
-
-
-def preferred_python() -> str | None:
-    """Name the Python that speed is measured with, if it is here; else nox's own."""
-    return "3.12" if is_here("3.12") else None
-
-
-def is_here(python: str) -> bool:
-    """Tell whether there is a Python of this version."""
-    found = shutil.which(f"python{python}")
-    if found is None:
-        return False
-    # It may be one of pyenv's that is not chosen, and only says so.
-    done = subprocess.run([found, "-V"], check=False, capture_output=True)
-    return not done.returncode
 
 
 @nox.session(python=preferred_python(), requires=["build"])
@@ -171,7 +180,7 @@ def soak(session: nox.Session) -> None:
     session.run("python", "-P", "tests/soak/soak.py", *session.posargs)
 
 
-@nox.session(requires=["build"])
+@nox.session(python=preferred_python(), requires=["build"])
 def docs(session: nox.Session) -> None:
     """Build the documentation and run its examples."""
     install_wheel(session, "--group", "docs")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ._demo import demo
+from ._record import record
 from ._serve import serve
 
 
@@ -15,4 +16,5 @@ def cli() -> None:
 
 
 cli.add_command(demo)
+cli.add_command(record)
 cli.add_command(serve)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 
 from pathlib import Path
 
@@ -11,13 +10,19 @@ import click
 
 from ..local import (
     App,
+    DslError,
     LocalServer,
+    Model,
+    OpenAIModel,
     RecordingError,
     Replay,
     Scenario,
     ScenarioError,
+    StubModel,
     demo_scenario,
+    is_dsl,
 )
+from ._until_stopped import until_stopped
 
 
 @click.command()
@@ -40,51 +45,84 @@ from ..local import (
     help="API key of an app, in the order of the apps; made up if not given. These "
     "are keys of this server, not of a Dify.",
 )
+@click.option(
+    "--llm-url",
+    help="What answers the language models of exported apps: an endpoint that speaks "
+    "OpenAI's API, such as http://127.0.0.1:11434/v1. The key is OPENAI_API_KEY of the "
+    "environment. Without it they are answered by a stub that echoes.",
+)
+@click.option("--llm-model", help="The model to ask for, whatever the nodes name.")
+@click.option(
+    "--llm-stub",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="What the stub says: a file (.yml) with replies.",
+)
 def serve(
-    apps: tuple[Path, ...], host: str, port: int, version: str, keys: tuple[str, ...]
+    apps: tuple[Path, ...],
+    *,
+    host: str,
+    port: int,
+    version: str,
+    keys: tuple[str, ...],
+    llm_url: str | None,
+    llm_model: str | None,
+    llm_stub: Path | None,
 ) -> None:
     """Serve apps under Dify's API, each with a key of its own.
 
-    APP is a scenario (.yml, .yaml), a recorded answer (.http), or a folder of such
-    answers, which are told apart by the requests recorded beside them (.req).
-    Without any, the workflow of the demo is served.
+    APP is an app that Dify exported (.yml; extra engine), a scenario (.yml, .yaml), a
+    recorded answer (.http), or a folder of such answers, which are told apart by the
+    requests recorded beside them (.req). Without any, the workflow of the demo is
+    served.
+
+    Exported apps run on Dify's own engine; the Python of their code nodes can do all
+    that you can do, so serve workflows of your own only.
     """
+    if llm_url and llm_stub:
+        msg = "--llm-url and --llm-stub exclude each other"
+        raise click.UsageError(msg)
     if len(keys) > max(1, len(apps)):
         msg = f"{len(keys)} keys for {max(1, len(apps))} apps"
         raise click.UsageError(msg)
     try:
-        made = [_app(path) for path in apps] or [App(demo_scenario(), name="demo")]
+        model = _model(llm_url, llm_model, llm_stub)
+        made = [_app(path, model) for path in apps]
+        made = made or [App(demo_scenario(), name="demo")]
         for app, key in zip(made, keys, strict=False):
             app.key = key
         server = LocalServer(made, version=version, host=host, port=port)
-    except (ScenarioError, RecordingError, ValueError) as error:
+    except (ScenarioError, RecordingError, ValueError, ModuleNotFoundError) as error:
         raise click.ClickException(str(error)) from error
     asyncio.run(_serve(server))
 
 
-def _app(path: Path) -> App:
-    if path.suffix in {".yml", ".yaml"}:
+def _model(url: str | None, name: str | None, stub: Path | None) -> Model:
+    if url:
+        return OpenAIModel(url=url, name=name)
+    return StubModel.from_yaml(stub) if stub else StubModel()
+
+
+def _app(path: Path, model: Model) -> App:
+    if path.suffix not in {".yml", ".yaml"}:
+        return App(Replay(path), name=path.stem)
+    try:
+        if is_dsl(path):
+            return App.from_dsl(path, model=model)
         return App(Scenario.from_yaml(path), name=path.stem)
-    return App(Replay(path), name=path.stem)
+    except (DslError, ScenarioError) as error:
+        msg = f"{path}: {error}"
+        raise click.ClickException(msg) from error
 
 
 async def _serve(server: LocalServer) -> None:
-    """Serve until an interrupt or a termination, both of which are a clean end."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        try:
-            loop.add_signal_handler(number, stop.set)
-        except NotImplementedError:  # Windows: Ctrl-C raises KeyboardInterrupt
-            break
     try:
         await server.start()
-    except OSError as error:
+    except (OSError, DslError) as error:
         raise click.ClickException(str(error)) from error
     try:
         click.echo(f"export DIFY_BASE_URL={server.base_url}")
         for app in server.apps:
             click.echo(f"export DIFY_API_KEY={app.key}  # {app.name}")
-        await stop.wait()
+        await until_stopped()
     finally:
         await server.aclose()

@@ -4,18 +4,20 @@ import secrets
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeAlias
+from pathlib import Path
+from typing import Any, Literal, Self, TypeAlias
 
 import attrs
 
-from ._engine import StopStatus
 from ._ids import new_id
+from ._life import StopStatus
 from ._replay import Replay
 from ._scenario import Scenario, Variable
 from ._sound import Audio, Transcript, read_audio
+from .engine import CodeLimits, Model, Workflow
 
 
-Behaviour: TypeAlias = Scenario | Replay
+Behaviour: TypeAlias = Scenario | Replay | Workflow
 
 
 def _new_key() -> str:
@@ -35,8 +37,9 @@ class App:
     """One app of a server.
 
     Args:
-        behaviour: What a run does: a scenario that is played, or a recording that
-            is replayed. May be replaced while the server runs.
+        behaviour: What a run does: a scenario that is played, a recording that is
+            replayed, or a workflow that runs on Dify's engine. May be replaced while
+            the server runs.
         key: The API key.
         name: The app's name.
         description: What the app says about itself.
@@ -114,7 +117,43 @@ class App:
     quota: int | None = attrs.field(default=None, kw_only=True)
     retry_after: int | None = attrs.field(default=None, kw_only=True)
 
+    @classmethod
+    def from_dsl(
+        cls,
+        source: str | Path,
+        *,
+        model: Model | None = None,
+        code: CodeLimits | None = None,
+        **options: Any,
+    ) -> Self:
+        """Make an app of one that Dify exported, to run on Dify's own engine.
+
+        Args:
+            source: A path, or the YAML text itself; see `Workflow.from_dsl`.
+            model: What answers the nodes that ask a language model; a stub that
+                echoes if not given.
+            code: The limits of ``code`` nodes.
+            options: Anything that this class takes, such as ``key``, instead of what
+                the exported app says.
+
+        Raises:
+            DslError: It is no workflow app, or has nodes that do not run here.
+            ModuleNotFoundError: The engine, or PyYAML, is not installed.
+            OSError: The file cannot be read.
+        """
+        workflow = Workflow.from_dsl(source, model=model, code=code)
+        usual: dict[str, Any] = {
+            "name": workflow.name,
+            "description": workflow.description,
+            "parameters": workflow.features,
+            "site": {
+                "icon": workflow.icon,
+                "icon_background": workflow.icon_background,
+            },
+        }
+        return cls(workflow, **(usual | options))
+
     @property
     def variables(self) -> tuple[Variable, ...] | None:
         """The Start node's variables; ``None`` if anything is accepted."""
-        return self.behaviour.inputs if isinstance(self.behaviour, Scenario) else None
+        return None if isinstance(self.behaviour, Replay) else self.behaviour.inputs

@@ -15,6 +15,7 @@ from ._errors import RequestRefused
 from ._ids import new_id
 from ._run_store import RunStore
 from ._uploads import FileStore
+from .engine._pool import Engines
 
 
 _MALFORMED = (
@@ -43,6 +44,7 @@ class Backend:
         files: The files that were uploaded.
         users: The end users.
         tenant_id: The workspace that all apps are in.
+        engines: Where exported apps run.
     """
 
     dialect: Dialect
@@ -55,6 +57,7 @@ class Backend:
     files: FileStore
     users: EndUsers = attrs.field(factory=EndUsers)
     tenant_id: str = attrs.field(factory=new_id)
+    engines: Engines
 
     def app_of(self, request: web.Request) -> App:
         """Find the app that the key of a request selects.

@@ -5,7 +5,7 @@ import time
 from collections import ChainMap
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from . import _wire_nodes as nodes
 from ._errors import NodeFailed
@@ -14,7 +14,7 @@ from ._json import is_list
 from ._placeholders import fill
 from ._runs import Run
 from ._steps import Iteration, Json, Loop, Step
-from ._wire_nodes import Cost, Scope
+from ._wire_nodes import Container, Cost, Scope
 
 
 Variables: TypeAlias = ChainMap[str, Any]
@@ -43,7 +43,7 @@ async def play_iteration(
     lap = _Laps(step, run, len(items), {"iterator_selector": items})
     try:
         for index, item in enumerate(items):
-            run.send(nodes.container_next(run, step, index))
+            run.send(nodes.container_next(run, lap.container, index))
             inner = variables.new_child({"item": item, "index": index})
             scope = Scope(iteration_id=step.id, index=index)
             outputs = await lap.time(play(step.steps, inner, scope))
@@ -75,7 +75,7 @@ async def play_loop(step: Loop, run: Run, variables: Variables, play: Play) -> J
             if len(rounds) == step.break_after:
                 break
             # A real loop announces another round even after its last one.
-            run.send(nodes.container_next(run, step, index + 1))
+            run.send(nodes.container_next(run, lap.container, index + 1))
     except NodeFailed:
         lap.complete({}, failed=True)
         raise
@@ -106,12 +106,17 @@ class _Laps:
     def __init__(
         self, step: Iteration | Loop, run: Run, length: int, inputs: Json
     ) -> None:
-        self._step, self._run, self._length, self._inputs = step, run, length, inputs
+        kind: Literal["iteration", "loop"]
+        kind = "iteration" if isinstance(step, Iteration) else "loop"
+        self.container = Container(kind=kind, id=step.id, title=step.title)
+        self._run, self._length, self._inputs = run, length, inputs
         self._started = time.perf_counter()
         self._tokens_before, self._price_before = run.total_tokens, run.total_price
         self._durations: dict[str, float] = {}
         run.total_steps += 1
-        run.send(nodes.container_started(run, step, length=length, inputs=inputs))
+        run.send(
+            nodes.container_started(run, self.container, length=length, inputs=inputs)
+        )
 
     async def time(self, lap: Awaitable[Json]) -> Json:
         """Await one lap, and note how long it took."""
@@ -122,14 +127,14 @@ class _Laps:
 
     def complete(self, outputs: Json, *, failed: bool = False, **more: Any) -> None:
         """Tell the end of all laps."""
-        duration_map = f"{nodes.container_kind(self._step)}_duration_map"
+        duration_map = f"{self.container.kind}_duration_map"
         completed = nodes.container_completed(
             self._run,
-            self._step,
+            self.container,
             inputs=self._inputs,
             outputs=outputs,
             status="failed" if failed else "succeeded",
-            started=self._started,
+            elapsed_time=seconds_since(self._started),
             cost=self._cost(),
             metadata={duration_map: self._durations, **more},
             steps=self._length,

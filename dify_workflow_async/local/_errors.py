@@ -4,6 +4,7 @@
 
     ValueError
      +-- ScenarioError    a scenario's description is wrong
+     +-- DslError         an exported app cannot run on the engine
      +-- RecordingError   a file is not a recording
      +-- FormRefused      a form does not take an answer
     Exception
@@ -11,7 +12,7 @@
      +-- NodeFailed       a scripted node failed, and the run with it
      +-- ErrorSent        a script sent an ``error`` event, which ends its run
 
-Only the first three reach users of the package.
+Only the first four reach users of the package.
 """
 
 from collections.abc import Mapping
@@ -33,6 +34,24 @@ class ScenarioError(ValueError):
 
     def __str__(self) -> str:
         return f"{self.path or 'scenario'}: {self.problem}"
+
+
+class DslError(ValueError):
+    """Raised when an app that Dify exported cannot run on the engine.
+
+    Args:
+        path: Where the fault is, such as ``node 'llm'``; empty for the app as a
+            whole.
+        problem: What is wrong there, as a sentence without a full stop.
+    """
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(path, problem)
+        self.path = path
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.path or 'DSL'}: {self.problem}"
 
 
 class RecordingError(ValueError):

@@ -16,6 +16,8 @@ Link: TypeAlias = Callable[[str], str]
 
 IDENTITY: Final = "__dify__file__"
 
+_ABOUT: Final = ("filename", "extension", "mime_type", "size")
+
 
 def file_value(
     *,
@@ -93,6 +95,35 @@ def with_fresh_links(value: Any, link: Link) -> Any:
         fresh = {"url": link(related_id)} if is_upload and related_id else {}
         return {**value, **fresh}
     return {key: with_fresh_links(item, link) for key, item in value.items()}
+
+
+def in_shape_of(dialect: Dialect, value: Any, tenant_id: str) -> Any:
+    """Give the files in a value of the engine the shape of a version.
+
+    Args:
+        dialect: The version; the engine's own shape is that of 1.14.
+        value: Any JSON value.
+        tenant_id: The workspace, which older versions tell.
+    """
+    if dialect.has_file_references:
+        return value
+    if is_list(value):
+        return [in_shape_of(dialect, item, tenant_id) for item in value]
+    if not is_object(value):
+        return value
+    if not is_file(value):
+        return {
+            key: in_shape_of(dialect, item, tenant_id) for key, item in value.items()
+        }
+    return file_value(
+        dialect=dialect,
+        tenant_id=tenant_id,
+        reference=value,
+        kind=value["type"],
+        related_id=value["related_id"],
+        about={key: value[key] for key in _ABOUT},
+        links=(value["remote_url"], value["url"]),
+    )
 
 
 def placeholder_name(extension: str) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import secrets
+import time
 
 from typing import Any
 
@@ -52,6 +53,7 @@ class Form:
     has_expired: bool = attrs.field(default=False, init=False)
     _answered: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
     _created_at: int = attrs.field(factory=unix_now, init=False)
+    _begun: float = attrs.field(factory=time.monotonic, init=False, repr=False)
 
     @property
     def expiration_time(self) -> int:
@@ -132,8 +134,9 @@ class Form:
 
     async def wait(self) -> None:
         """Wait until somebody answers, or it expires."""
+        rest = self._begun + self.expires_in - time.monotonic()
         try:
-            async with asyncio.timeout(self.expires_in):
+            async with asyncio.timeout(max(0.0, rest)):
                 await self._answered.wait()
         except TimeoutError:
             # Both may come true in one turn of the loop; then the answer counts.

@@ -9,13 +9,22 @@ import types
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
+from typing import (
+    Any,
+    Literal,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import attrs
 
 from ._errors import ScenarioError
 from ._json import is_list, is_mapping
-from ._scenario import Scenario, Variable
+from ._scenario import Scenario
 from ._steps import (
     AgentLog,
     Disconnect,
@@ -33,6 +42,8 @@ from ._steps import (
     Step,
 )
 
+
+Value = TypeVar("Value")
 
 STEP_KINDS: Mapping[str, type[Step]] = {
     "node": Node,
@@ -57,22 +68,38 @@ def parse_yaml(source: str | Path) -> Any:
     except ModuleNotFoundError as exc:
         message = "reading YAML needs PyYAML: pip install dify-workflow-async[cli]"
         raise ModuleNotFoundError(message, name="yaml") from exc
-    text = source.read_text("utf-8") if isinstance(source, Path) else _text_of(source)
     try:
-        return yaml.safe_load(text)
+        return yaml.safe_load(text_of(source))
     except yaml.YAMLError as exc:
         whole = ""
         raise ScenarioError(whole, f"not YAML: {exc}") from exc
 
 
-def _text_of(source: str) -> str:
+def text_of(source: str | Path) -> str:
+    """Read a file, or take a text as it is if it does not look like a path."""
+    if isinstance(source, Path):
+        return source.read_text("utf-8")
     looks_like_path = "\n" not in source and source.endswith((".yml", ".yaml"))
     return Path(source).read_text("utf-8") if looks_like_path else source
 
 
 def read_scenario(raw: Any) -> Scenario:
     """Read a whole scenario."""
-    return cast("Scenario", _read_object(Scenario, raw, ""))
+    return read_value(Scenario, raw)
+
+
+def read_value(cls: type[Value], raw: Any, path: str = "") -> Value:
+    """Read an object of an attrs class.
+
+    Args:
+        cls: The class.
+        raw: The plain values.
+        path: Where they are, for what is said of faults.
+
+    Raises:
+        ScenarioError: The values do not fit the class.
+    """
+    return cast("Value", _read_object(cls, raw, path))
 
 
 def _read_object(cls: type[Any], raw: Any, path: str) -> Any:
@@ -105,6 +132,8 @@ def _read(kind: Any, raw: Any, path: str) -> Any:
         return _read_choice(arguments, raw, path)
     if origin in (Union, types.UnionType):
         return _read_union(arguments, raw, path)
+    if attrs.has(kind):
+        return _read_object(kind, raw, path)
     return tuple(  # every other field of the classes is a tuple of one type
         _read(arguments[0], item, f"{path}[{index}]")
         for index, item in enumerate(_read_list(arguments[0], raw, path))
@@ -187,10 +216,6 @@ def _read_step(raw: Any, path: str) -> Step:
     return cast("Step", _read_object(cls, fields or {}, _join(path, kind)))
 
 
-def _read_variable(raw: Any, path: str) -> Variable:
-    return cast("Variable", _read_object(Variable, raw, path))
-
-
 def _unfit(path: str, raw: Any, wanted: str) -> ScenarioError:
     return ScenarioError(path, f"must be {wanted}, not {raw!r:.60}")
 
@@ -207,5 +232,4 @@ _READERS: Mapping[Any, Callable[[Any, str], Any]] = {
     Json: _read_mapping,
     Any: _read_anything,
     Step: _read_step,
-    Variable: _read_variable,
 }

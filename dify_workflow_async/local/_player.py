@@ -2,6 +2,7 @@
 
 import asyncio
 
+from collections import ChainMap
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
@@ -16,6 +17,7 @@ from ._forms import Form
 from ._ids import new_id
 from ._placeholders import fill, fill_text
 from ._runs import Run
+from ._scenario import Scenario
 from ._steps import (
     AgentLog,
     Disconnect,
@@ -36,19 +38,38 @@ from ._wire_nodes import Execution, Result, Scope
 
 
 class Player:
-    """Plays steps for one run, and gathers what the run comes to.
+    """Plays the steps of a scenario for one run, and gathers what it comes to.
 
     Args:
         run: Where the events go.
+        scenario: The script.
         dialect: The version of the server.
     """
 
-    def __init__(self, run: Run, dialect: Dialect) -> None:
+    def __init__(self, run: Run, scenario: Scenario, dialect: Dialect) -> None:
         self._run = run
+        self._scenario = scenario
         self._dialect = dialect
         self.outputs: dict[str, Any] = {}
         self.truncate_at: int | None = None
         self.speech_tail: list[str] | None = None
+
+    async def perform(self) -> None:
+        """Play the whole scenario.
+
+        Raises:
+            NodeFailed: A node failed.
+            ErrorSent: An ``error`` event was sent.
+        """
+        known: dict[str, Any] = {
+            **self._run.inputs,
+            **self._run.system_variables,
+            "sys.timestamp": self._run.created_at,
+        }
+        variables = ChainMap(known)
+        await self.play(self._scenario.steps, variables)
+        if self._scenario.outputs is not None:
+            self.outputs = fill(self._scenario.outputs, variables)
 
     async def play(
         self, steps: Iterable[Step], variables: Variables, scope: Scope = TOP
@@ -225,7 +246,7 @@ class Player:
         self._run.forms.append(form)
         if self._dialect.announces_pause:
             self._run.send(wire.human_input_required(self._run, form))
-            self._run.send(wire.workflow_paused(self._run, form))
+            self._run.send(wire.workflow_paused(self._run, [form]))
         self._run.pause()
         await form.wait()
         self._run.resume()

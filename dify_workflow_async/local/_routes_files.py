@@ -32,12 +32,13 @@ class FileRoutes:
         self._backend = backend
 
     def routes(self) -> list[web.RouteDef]:
-        """List the routes; the last one is outside the API, and needs no key."""
+        """List the routes; the last two are outside the API, and need no key."""
         file = f"{{file_id:{ID_IN_PATH}}}"
         return [
             web.post("/v1/files/upload", self.upload),
             web.get(f"/v1/files/{file}/preview", self.preview, allow_head=False),
             web.get(f"/files/{file}/file-preview", self.download),
+            web.get(f"/files/tools/{file}{{extension:[.\\w]*}}", self.download),
         ]
 
     async def upload(self, request: web.Request) -> web.Response:
@@ -84,7 +85,7 @@ class FileRoutes:
         file_id = request.match_info["file_id"].lower()
         file = self._backend.files.find(file_id)
         signature = (request.query[name] for name in _SIGNATURE)
-        if file is None or not self._backend.files.is_good(file_id, *signature):
+        if file is None or not self._backend.files.links.is_good(file_id, *signature):
             message = "File not found or signature is invalid"
             raise RequestRefused(404, "not_found", message)
         return _send(file, request)

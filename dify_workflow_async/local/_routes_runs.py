@@ -16,18 +16,22 @@ from ._backend import (
 )
 from ._checks import check_inputs
 from ._end_users import EndUser
-from ._engine import play_run
-from ._errors import RequestRefused
+from ._errors import DslError, RequestRefused
 from ._file_values import files_in
 from ._ids import is_id
 from ._json import is_list, is_object
+from ._life import Performance, live
 from ._limits import admit
 from ._parameters import file_upload_of
+from ._player import Player
 from ._references import References
+from ._replay import Replay
 from ._runs import Run
 from ._scenario import Scenario
 from ._steps import Json
 from ._streams import stream_refusal, stream_run
+from .engine import Workflow
+from .engine._performance import EnginePerformance
 
 
 _CONTROLLER_FAILED = (
@@ -108,7 +112,7 @@ class RunRoutes:
                 event = wire.error(str(exc), None, 500, None)
                 return await stream_refusal(request, event, self._backend)
             raise _refused_inputs(exc) from exc
-        run = self._start(app, user, inputs, files)
+        run = await self._start(app, user, inputs, files)
         if streaming:
             return await stream_run(request, run, self._backend)
         await run.settled(pause_counts=dialect.announces_pause)
@@ -122,11 +126,11 @@ class RunRoutes:
             dialect=self._backend.dialect,
         )
 
-    def _start(
+    async def _start(
         self, app: App, user: str, inputs: dict[str, Any], files: list[Json]
     ) -> Run:
-        scenario = app.behaviour
-        if not isinstance(scenario, Scenario):  # nothing recorded fits
+        backend = self._backend
+        if isinstance(app.behaviour, Replay):  # nothing recorded fits
             raise RequestRefused(400, "invalid_param", "Workflow not published")
         run = Run(
             workflow_id=app.workflow_id,
@@ -135,13 +139,38 @@ class RunRoutes:
             user=user,
             inputs=inputs,
             files=files,
-            link=self._backend.files.link if files_in([inputs, files]) else None,
+            link=backend.files.link if files_in([inputs, files]) else None,
         )
+        performance: Performance
+        if isinstance(app.behaviour, Scenario):
+            performance = Player(run, app.behaviour, backend.dialect)
+        else:
+            performance = await self._on_engine(run, app.behaviour)
         if app.quota is not None:
             app.quota -= 1
-        work = play_run(run, scenario, self._backend.dialect, app.stop_status)
-        self._backend.runs.start(run, work)
+        work = live(run, performance, backend.dialect, app.stop_status)
+        backend.runs.start(run, work)
         return run
+
+    async def _on_engine(self, run: Run, workflow: Workflow) -> EnginePerformance:
+        """Prepare a run of an exported app.
+
+        Raises:
+            RequestRefused: The engine refuses the app.
+        """
+        backend = self._backend
+        try:
+            await backend.engines.load(workflow)
+        except DslError as exc:
+            raise RequestRefused(400, "invalid_param", str(exc)) from exc
+        return EnginePerformance(
+            run,
+            workflow,
+            dialect=backend.dialect,
+            engines=backend.engines,
+            files=backend.files,
+            tenant_id=backend.tenant_id,
+        )
 
 
 def _wants_stream(body: dict[str, Any]) -> bool:

@@ -106,6 +106,11 @@ class Run:
         return self.forms[-1] if self.forms else None
 
     @property
+    def open_forms(self) -> list[Form]:
+        """The forms that it waits for, several if branches ask at the same time."""
+        return [form for form in self.forms if form.is_open]
+
+    @property
     def events(self) -> list[Event]:
         """The objects that were sent so far."""
         return [item for item in self._sent if not isinstance(item, str)]

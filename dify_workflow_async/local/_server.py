@@ -1,5 +1,7 @@
 """LocalServer: a server on a socket of this machine, and its life."""
 
+import asyncio
+
 from collections import Counter, deque
 from collections.abc import Iterable
 from types import TracebackType
@@ -15,6 +17,8 @@ from ._received import ReceivedRequest
 from ._run_store import RunStore
 from ._runs import Run
 from ._uploads import FileStore, StoredFile
+from .engine import Workflow
+from .engine._pool import Engines
 from .faults import Fault, FaultPlan, Injected
 from .faults._plan import Injector
 
@@ -34,8 +38,8 @@ _ACCESS_TIMEOUT: Final = 300.0
 class LocalServer:
     """A server that speaks Dify's API, for tests and for trying things out.
 
-    It sends what real servers were seen to send, but nothing is computed: each app
-    plays its scenario or its recordings.
+    It sends what real servers were seen to send: each app plays its scenario or its
+    recordings, or runs the workflow that Dify exported.
 
     Args:
         apps: The apps, told apart by their keys.
@@ -58,6 +62,9 @@ class LocalServer:
         faults: Picks for a request the fault that its answer gets, or ``None``; see
             `dify_workflow_async.local.faults`.
         marker: The input by whose value ``starts`` counts.
+        engine_processes: How many processes exported apps run in; ``None`` is one
+            for each processor but one, and at most four. None are started without
+            such an app.
 
     Attributes:
         requests: What came in, the oldest first; only the last thousand.
@@ -92,9 +99,12 @@ class LocalServer:
         # Faults
         faults: FaultPlan | None = None,
         marker: str = "marker",
+        # Engine
+        engine_processes: int | None = None,
     ) -> None:
         dialect = Dialect(version)
         delay = dialect.close_delay if close_delay is None else close_delay
+        files = FileStore(access_timeout)
         self._backend = Backend(
             dialect=dialect,
             ping_interval=ping_interval,
@@ -102,7 +112,8 @@ class LocalServer:
             error_silence=error_silence,
             idle_limit=idle_limit,
             runs=RunStore(marker),
-            files=FileStore(access_timeout),
+            files=files,
+            engines=Engines(files, engine_processes),
         )
         self._files_url = files_url
         self._host = host
@@ -154,7 +165,7 @@ class LocalServer:
 
     @property
     def files(self) -> list[StoredFile]:
-        """The files that were uploaded, the oldest first; gone when it closes."""
+        """The files that were uploaded, or made by runs; gone when it closes."""
         return list(self._backend.files)
 
     def add(self, app: App) -> App:
@@ -199,6 +210,7 @@ class LocalServer:
         """Listen; without effect on a server that does already.
 
         Raises:
+            DslError: The engine refuses an exported app.
             OSError: The address cannot be listened on.
         """
         if self._runner is not None:
@@ -221,7 +233,22 @@ class LocalServer:
         self._port = runner.addresses[0][1]
         own_url = self.base_url.removesuffix("/v1")
         url = own_url if self._files_url is None else self._files_url
-        self._backend.files.base_url = url
+        self._backend.files.links.base_url = url
+        try:
+            await self._load()
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def _load(self) -> None:
+        """Let the engine look at the exported apps, all at once."""
+        behaviours = (app.behaviour for app in self.apps)
+        loading = [
+            self._backend.engines.load(one)
+            for one in behaviours
+            if isinstance(one, Workflow)
+        ]
+        await asyncio.gather(*loading)
 
     async def aclose(self) -> None:
         """Close all connections, cancel all runs and remove all uploaded files.
@@ -232,6 +259,7 @@ class LocalServer:
         if runner is not None:
             await runner.cleanup()
         await self._backend.runs.cancel()
+        await self._backend.engines.aclose()
         await self._backend.files.close()
 
     async def __aenter__(self) -> Self:

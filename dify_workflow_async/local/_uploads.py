@@ -1,21 +1,16 @@
 """Uploaded files: where they are, and the signed links to them."""
 
 import asyncio
-import hashlib
-import hmac
-import secrets
 import shutil
 import tempfile
-import time
 
-from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlencode
 
 import attrs
 
 from ._file_kinds import extension_of, type_of
+from ._file_links import FileLinks
 from ._ids import new_id, unix_now
 from ._multipart import FormFile
 
@@ -61,15 +56,15 @@ class FileStore:
 
     Args:
         access_timeout: Seconds that a link to a file is good for.
+
+    Attributes:
+        links: What makes the links to them.
     """
 
     def __init__(self, access_timeout: float) -> None:
-        self._access_timeout = access_timeout
-        self._secret = secrets.token_bytes(32)
+        self.links = FileLinks(access_timeout=access_timeout)
         self._files: dict[str, StoredFile] = {}
         self._folder: Path | None = None
-        # Links begin with it; with nothing they are relative.
-        self.base_url = ""
 
     def __iter__(self) -> Iterator[StoredFile]:
         return iter(self._files.values())
@@ -104,20 +99,11 @@ class FileStore:
 
     def link(self, file_id: str) -> str:
         """Make a link to a file; no two are the same."""
-        timestamp, nonce = str(unix_now()), secrets.token_hex(16)
-        query = {
-            "timestamp": timestamp,
-            "nonce": nonce,
-            "sign": self._sign(file_id, timestamp, nonce),
-        }
-        return f"{self.base_url}/files/{file_id}/file-preview?{urlencode(query)}"
+        return self.links.to_upload(file_id)
 
-    def is_good(self, file_id: str, timestamp: str, nonce: str, sign: str) -> bool:
-        """Tell whether a link was made here, and not too long ago."""
-        known = self._sign(file_id, timestamp, nonce)
-        if not hmac.compare_digest(known.encode(), sign.encode("utf-8", "replace")):
-            return False
-        return time.time() - int(timestamp) <= self._access_timeout
+    def adopt(self, file: StoredFile) -> None:
+        """Keep a file that a run made, and has put into the folder."""
+        self._files[file.id] = file
 
     async def close(self) -> None:
         """Forget and remove all files."""
@@ -125,14 +111,6 @@ class FileStore:
         folder, self._folder = self._folder, None
         if folder is not None:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-
-    def _sign(self, file_id: str, timestamp: str, nonce: str) -> str:
-        message = f"file-preview|{file_id}|{timestamp}|{nonce}".encode(
-            "utf-8", "replace"
-        )
-        return urlsafe_b64encode(
-            hmac.new(self._secret, message, hashlib.sha256).digest()
-        ).decode("ascii")
 
 
 def _shorten(filename: str, extension: str) -> str:

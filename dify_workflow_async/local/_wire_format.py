@@ -176,9 +176,9 @@ def pause_reason(form: Form) -> dict[str, Any]:
     }
 
 
-def workflow_paused(run: Run, form: Form) -> Event:
+def workflow_paused(run: Run, forms: list[Form]) -> Event:
     """Tell that a run waits for a person."""
-    return event(run, "workflow_paused", pause_data(run, [form]))
+    return event(run, "workflow_paused", pause_data(run, forms))
 
 
 def pause_data(run: Run, forms: list[Form]) -> dict[str, Any]:
@@ -233,9 +233,9 @@ def blocking_answer(run: Run) -> dict[str, Any]:
         "created_at": run.created_at,
         "finished_at": run.finished_at,
     }
-    if run.status == "paused" and run.form is not None:
-        data["paused_nodes"] = [run.form.node_id]
-        data["reasons"] = [pause_reason(run.form)]
+    if run.status == "paused":
+        data["paused_nodes"] = [form.node_id for form in run.open_forms]
+        data["reasons"] = [pause_reason(form) for form in run.open_forms]
     return {"task_id": run.task_id, "workflow_run_id": run.id, "data": data}
 
 

@@ -3,13 +3,13 @@
 import time
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
 from ._ids import new_id, seconds_since, unix_now
 from ._runs import Event, Run
-from ._steps import Iteration, Json, Loop, Node
+from ._steps import Json, Node
 from ._truncation import truncate
 from ._wire_format import event
 
@@ -52,6 +52,21 @@ class Scope:
 
 
 @attrs.frozen(kw_only=True)
+class Container:
+    """An iteration or a loop, as its events name it.
+
+    Args:
+        kind: The word that the names of its events begin with, and its type.
+        id: The node's id.
+        title: The node's title.
+    """
+
+    kind: Literal["iteration", "loop"]
+    id: str
+    title: str
+
+
+@attrs.frozen(kw_only=True)
 class Execution:
     """One time that a node runs."""
 
@@ -76,6 +91,7 @@ class Result:
     metadata: Json = attrs.field(factory=dict[str, Any])
     files: tuple[Json, ...] = ()
     truncate_at: int | None = None
+    elapsed_time: float | None = None  # as others measured it
 
 
 def node_started(run: Run, execution: Execution) -> Event:
@@ -118,6 +134,9 @@ def _node_result(execution: Execution, result: Result) -> dict[str, Any]:
     inputs, inputs_cut = truncate(result.inputs, result.truncate_at)
     process_data, process_data_cut = truncate(result.process_data, result.truncate_at)
     outputs, outputs_cut = truncate(result.outputs, result.truncate_at)
+    elapsed_time = result.elapsed_time
+    if elapsed_time is None:
+        elapsed_time = seconds_since(execution.started)
     return _node_head(execution) | {
         "inputs": inputs,
         "inputs_truncated": inputs_cut,
@@ -127,7 +146,7 @@ def _node_result(execution: Execution, result: Result) -> dict[str, Any]:
         "outputs_truncated": outputs_cut,
         "status": result.status,
         "error": result.error,
-        "elapsed_time": seconds_since(execution.started),
+        "elapsed_time": elapsed_time,
         "execution_metadata": dict(result.metadata) or None,
         "created_at": execution.created_at,
         "finished_at": unix_now(),
@@ -150,38 +169,36 @@ def node_metadata(node: Node, scope: Scope) -> dict[str, Any]:
 
 
 def container_started(
-    run: Run, container: Iteration | Loop, *, length: int, inputs: Json
+    run: Run, container: Container, *, length: int, inputs: Json
 ) -> Event:
     """Tell that an iteration or a loop begins."""
-    kind = container_kind(container)
     data = _container_head(container) | {
         "created_at": unix_now(),
         "extras": {},
-        "metadata": {f"{kind}_length": length},
+        "metadata": {f"{container.kind}_length": length},
         "inputs": inputs,
         "inputs_truncated": False,
     }
-    return event(run, f"{kind}_started", data)
+    return event(run, f"{container.kind}_started", data)
 
 
-def container_next(run: Run, container: Iteration | Loop, index: int) -> Event:
+def container_next(run: Run, container: Container, index: int) -> Event:
     """Tell that the next item or round begins."""
-    kind = container_kind(container)
     data = _container_head(container) | {"index": index, "created_at": unix_now()}
-    if isinstance(container, Loop):
+    if container.kind == "loop":
         data["pre_loop_output"] = {}  # always, whatever the loop has
     data["extras"] = {}
-    return event(run, f"{kind}_next", data)
+    return event(run, f"{container.kind}_next", data)
 
 
 def container_completed(
     run: Run,
-    container: Iteration | Loop,
+    container: Container,
     *,
     inputs: Json,
     outputs: Json,
     status: str,
-    started: float,
+    elapsed_time: float,
     cost: Cost,
     metadata: Json,
     steps: int,
@@ -196,24 +213,19 @@ def container_completed(
         "inputs_truncated": False,
         "status": status,
         "error": None,
-        "elapsed_time": seconds_since(started),
+        "elapsed_time": elapsed_time,
         "total_tokens": cost.tokens,
         "execution_metadata": cost.metadata | dict(metadata),
         "finished_at": unix_now(),
         "steps": steps,
     }
-    return event(run, f"{container_kind(container)}_completed", data)
+    return event(run, f"{container.kind}_completed", data)
 
 
-def container_kind(container: Iteration | Loop) -> str:
-    """Tell the word that the names of its events begin with."""
-    return "iteration" if isinstance(container, Iteration) else "loop"
-
-
-def _container_head(container: Iteration | Loop) -> dict[str, Any]:
+def _container_head(container: Container) -> dict[str, Any]:
     return {
         "id": container.id,  # not an execution id, unlike other nodes
         "node_id": container.id,
-        "node_type": container_kind(container),
+        "node_type": container.kind,
         "title": container.title,
     }

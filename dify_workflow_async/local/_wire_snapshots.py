@@ -33,7 +33,7 @@ def snapshot(run: Run, dialect: Dialect) -> list[Event]:
         if node["status"] != "running":
             told.append(("node_finished", _node_finished(node)))
     if run.status == "paused":
-        forms = [form for form in run.forms if form.is_open]
+        forms = run.open_forms
         told += [("human_input_required", _form_data(form)) for form in forms]
         told.append(("workflow_paused", _pause_data(run, forms)))
     return [_event(run, task_id, name, data) for name, data in told]

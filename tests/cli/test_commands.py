@@ -55,7 +55,7 @@ def test_demo_as_a_process():
     assert "about “rivers”" in done.stdout
 
 
-@pytest.mark.parametrize("command", [(), ("demo",), ("serve",)], ids=str)
+@pytest.mark.parametrize("command", [(), ("demo",), ("record",), ("serve",)], ids=str)
 def test_help(command):
     """Every command tells how it is used."""
     result = CliRunner().invoke(cli, [*command, "--help"])
@@ -136,6 +136,46 @@ async def test_serve_a_recording_and_a_scenario(tmp_path):
         process.terminate()
         await process.communicate()
     assert process.returncode == 0
+
+
+async def test_record(tmp_path):
+    """What a server answers is recorded until the command is told to end."""
+    process, told = await serve("--key", "app-1")
+    folder = tmp_path / "recordings"
+    recorder = await asyncio.create_subprocess_exec(
+        *(*STRICT, "record", str(folder), "--port", "0"),
+        *("--base-url", told["DIFY_BASE_URL"]),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        line = (await recorder.stdout.readline()).decode()
+        url = line.removeprefix("export DIFY_BASE_URL=").strip()
+        async with WorkflowClient("app-1", url, "u") as client:
+            assert (await client.info()).name == "demo"
+    finally:
+        recorder.terminate()
+        process.terminate()
+        said, errors = await recorder.communicate()
+        await process.communicate()
+    assert (recorder.returncode, errors) == (0, b"")
+    assert said == b"# 1 answers recorded\n"
+    assert (folder / "001-get-info.http").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--base-url", "dify"], "not a base URL"),
+        (["--base-url", "http://x", "--host", "192.0.2.1"], "192.0.2.1"),
+    ],
+    ids=["base URL", "address"],
+)
+def test_what_cannot_be_recorded(tmp_path, arguments, says):
+    """A wrong setting is said in a line."""
+    result = CliRunner().invoke(cli, ["record", str(tmp_path), *arguments])
+    assert result.exit_code == 1
+    assert says in result.output
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """What never ends, or grows on its way, is given up: time and memory have bounds."""
 
-# ruff: noqa: PLR0917 - pytest gives fixtures and parameters by name
-
 from __future__ import annotations
 
 import asyncio

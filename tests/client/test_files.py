@@ -1,7 +1,5 @@
 """Files over real sockets: uploads, downloads, speech, and all that goes wrong."""
 
-# ruff: noqa: PLR0917 - pytest gives fixtures and parameters by name
-
 from __future__ import annotations
 
 import asyncio

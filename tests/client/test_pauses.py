@@ -753,9 +753,7 @@ async def test_resume_to_the_next_pause(serve, connect):
         ("submitted", errors.FormSubmitted),
     ],
 )
-async def test_resume_that_is_refused(  # noqa: PLR0917 - four of them are fixtures
-    case, error, serve, connect, in_use, until
-):
+async def test_resume_that_is_refused(case, error, serve, connect, in_use, until):
     """It is told on entering; the run waits on, and no connection is held."""
     server = await serve(asking(), FOREVER)
     client = connect(server, max_concurrent_runs=1)

@@ -3,8 +3,6 @@
 No socket here: aioresponses stands in for aiohttp's requests.
 """
 
-# ruff: noqa: PLR0917 - pytest gives fixtures and parameters by name
-
 from __future__ import annotations
 
 import json

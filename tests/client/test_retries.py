@@ -1,7 +1,5 @@
 """Requests are sent again where that does no harm, as patiently as the policy says."""
 
-# ruff: noqa: PLR0917 - pytest gives fixtures and parameters by name
-
 from __future__ import annotations
 
 import asyncio

@@ -1,7 +1,5 @@
 """The key is in one header, to one server, and in nothing else that anybody sees."""
 
-# ruff: noqa: PLR0917 - pytest gives fixtures and parameters by name
-
 from __future__ import annotations
 
 import asyncio

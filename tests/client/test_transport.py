@@ -1,7 +1,6 @@
 """Sockets that misbehave: every failure is one of ours, and nothing is run twice."""
 
 # ruff: noqa: PT012 - a stream is entered and read where it fails
-# ruff: noqa: PLR0917 - pytest gives fixtures and parameters by name
 
 from __future__ import annotations
 

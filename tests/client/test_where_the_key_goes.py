@@ -1,7 +1,5 @@
 """The key goes to one server, in one header, and nothing smuggles itself in beside it."""
 
-# ruff: noqa: PLR0917 - pytest gives fixtures and parameters by name
-
 from __future__ import annotations
 
 import warnings

@@ -292,7 +292,7 @@ async def test_file_of_another_user(version, upload, run):
         ("http://a.example/", "custom", None, ".bin", ""),
     ],
 )
-async def test_file_elsewhere(url, kind, name, extension, mime_type, version, run):  # noqa: PLR0917
+async def test_file_elsewhere(url, kind, name, extension, mime_type, version, run):
     """A link to elsewhere is taken as it is, and nobody is asked about it."""
     allowed = [".pdf", ".strange", ".bin"]
     app = echo(type="file", allowed_file_extensions=allowed)

@@ -183,7 +183,7 @@ async def test_same_request_gets_same_answer(version, name, recordings, upload):
         ),
     ],
 )
-async def test_uploads_are_checked(  # noqa: PLR0917
+async def test_uploads_are_checked(
     version, options, parts, status, code, message, upload
 ):
     """Each mistake has its status, its code and its words."""
@@ -209,7 +209,7 @@ async def test_uploads_are_checked(  # noqa: PLR0917
     ],
 )
 @pytest.mark.parametrize("way", ["limits", "parameters"])
-async def test_each_class_of_files_has_its_limit(  # noqa: PLR0917
+async def test_each_class_of_files_has_its_limit(
     filename, limit, size, way, upload, get
 ):
     """A file of the limit's size is taken, one more byte is too much."""

@@ -1,9 +1,12 @@
-"""The life of a scripted run, from ``workflow_started`` to its last event."""
+"""The life of a run, from ``workflow_started`` to its last event.
+
+What happens in between is the business of a performance: a script that is played, or
+a graph on Dify's engine.
+"""
 
 import asyncio
 
-from collections import ChainMap
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import attrs
 
@@ -11,16 +14,39 @@ from . import _wire_format as wire
 from ._dialect import Dialect
 from ._errors import ErrorSent, NodeFailed
 from ._ids import seconds_since, unix_now
-from ._placeholders import fill
-from ._player import Player
 from ._runs import Run, Status
-from ._scenario import Scenario
 
 
 StopStatus = Literal["stopped", "failed"]
 
 _STOPPED = "Stopped by user."
 _ABORTED = "Aborted: User requested stop"
+
+
+class Performance(Protocol):
+    """What happens in one run, between its first event and its last.
+
+    Attributes:
+        outputs: What the run comes to.
+        truncate_at: The length above which the last event cuts them.
+        speech_tail: Speech that is left for after the end; ``None`` if the run does
+            not speak.
+    """
+
+    outputs: dict[str, Any]
+    truncate_at: int | None
+    speech_tail: list[str] | None
+
+    async def perform(self) -> None:
+        """Send the events, until the last node has ended.
+
+        It is cancelled when the run is stopped.
+
+        Raises:
+            NodeFailed: A node failed, and the run with it.
+            ErrorSent: An ``error`` event was sent, which ends the run.
+        """
+        ...
 
 
 @attrs.frozen
@@ -40,22 +66,22 @@ class _Ending:
     truncate_at: int | None = None
 
 
-async def play_run(
-    run: Run, scenario: Scenario, dialect: Dialect, stop_status: StopStatus
+async def live(
+    run: Run, performance: Performance, dialect: Dialect, stop_status: StopStatus
 ) -> None:
-    """Play a run from its first event to its last.
+    """Bring a run from its first event to its last.
 
     Args:
         run: Where the events go, and what becomes of the run.
-        scenario: The script.
+        performance: What happens in it.
         dialect: The version of the server.
         stop_status: What the stream of a stopped run says since 1.13, where real
             servers say sometimes one and sometimes the other.
     """
-    player = Player(run, dialect)
     try:
         try:
-            await _play_steps(run, scenario, dialect, player)
+            run.send(wire.workflow_started(run, dialect))
+            await performance.perform()
         except ErrorSent as exc:
             _close(run, _Ending("failed", str(exc)))
         except NodeFailed as exc:
@@ -68,31 +94,16 @@ async def play_run(
         except Exception as exc:  # noqa: BLE001 - any fault of a script ends its run
             _finish(run, _Ending("failed", str(exc)))
         else:
-            _succeed(run, player)
-        await _speak_on(run, dialect, player)
+            _succeed(run, performance)
+        await _speak_on(run, dialect, performance)
     finally:
         run.end()
 
 
-async def _play_steps(
-    run: Run, scenario: Scenario, dialect: Dialect, player: Player
-) -> None:
-    run.send(wire.workflow_started(run, dialect))
-    known: dict[str, Any] = {
-        **run.inputs,
-        **run.system_variables,
-        "sys.timestamp": run.created_at,
-    }
-    variables = ChainMap(known)
-    await player.play(scenario.steps, variables)
-    if scenario.outputs is not None:
-        player.outputs = fill(scenario.outputs, variables)
-
-
-def _succeed(run: Run, player: Player) -> None:
-    run.outputs = player.outputs
+def _succeed(run: Run, performance: Performance) -> None:
+    run.outputs = performance.outputs
     status: Status = "partial-succeeded" if run.exceptions_count else "succeeded"
-    _finish(run, _Ending(status, truncate_at=player.truncate_at))
+    _finish(run, _Ending(status, truncate_at=performance.truncate_at))
 
 
 def _stopped(dialect: Dialect, stop_status: StopStatus) -> _Ending:
@@ -116,11 +127,11 @@ def _close(run: Run, ending: _Ending) -> None:
     run.elapsed_time = seconds_since(run.started)
 
 
-async def _speak_on(run: Run, dialect: Dialect, player: Player) -> None:
+async def _speak_on(run: Run, dialect: Dialect, performance: Performance) -> None:
     """Send the rest of the speech, where servers do that after the end."""
-    if player.speech_tail is None or not dialect.speaks_after_end:
+    if performance.speech_tail is None or not dialect.speaks_after_end:
         return
-    for piece in player.speech_tail:
+    for piece in performance.speech_tail:
         await asyncio.sleep(0)
         run.send(wire.tts_message(run, piece), last=True)
     run.send(wire.tts_message_end(run), last=True)
