@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import orjson
 
 from .._convert import is_object
 from ..errors import ConfigurationError
-from ..events import Error, Event, TextChunk, UnknownEvent
+from ..events import Error, Event, Ping, TextChunk, UnknownEvent
 from ..models import Value
 from ._fields import ALL, FIELDS, IDS
 
@@ -91,14 +91,15 @@ class Projector:
     def project(self, event: Event) -> bytes | None:
         """The event as it is sent; None if it is not.
 
-        An ``error`` is not: what is told of errors is not the server's words.
+        Pings are not, and neither is an ``error``: what browsers are told of errors is
+        not in the server's words.
         """
         if isinstance(event, TextChunk) and self._is_short:
             text = orjson.dumps(event.text)
             return b'{"event":"text_chunk","data":{"text":%b}}' % text
         name = event.name if isinstance(event, UnknownEvent) else event.event_name
         fields = self._fields(name)
-        if fields is None or isinstance(event, Error):
+        if fields is None or isinstance(event, Error | Ping):
             return None
         return _dumps(self._object(event, name, fields))
 
@@ -110,18 +111,19 @@ class Projector:
     def _object(
         self, event: Event, name: str, fields: tuple[str, ...]
     ) -> dict[str, Any]:
+        if fields == ALL and self._selection.ids and "event" in event.raw:
+            return dict(event.raw)
         obj: dict[str, Any] = {"event": name}
         if self._selection.ids:
             obj["workflow_run_id"] = event.workflow_run_id
             obj["task_id"] = event.task_id
-        data = event.raw if event.flat else event.raw.get("data")
-        sent = data if is_object(data) else {}
+        sent = _data(event)
         if fields == ALL:
             chosen = {k: v for k, v in sent.items() if k not in _ENVELOPE}
         else:
-            chosen = {f: _value(event, sent, f) for f in fields}
+            chosen = {key: sent.get(key) for key in fields}
         if not self._selection.ids:
-            for key in IDS & chosen.keys():
+            for key in [key for key in chosen if key in IDS]:
                 chosen[key] = self._alias(chosen[key])
         return obj | (chosen if event.flat else {"data": chosen})
 
@@ -134,9 +136,20 @@ class Projector:
 _ENVELOPE = frozenset({"event", "task_id", "workflow_run_id"})
 
 
-def _value(event: Event, sent: Mapping[str, Any], field: str) -> Any:
-    """A field as the server sent it; of an event made here, as it is."""
-    return sent[field] if field in sent else getattr(event, field, None)
+def _data(event: Event) -> Mapping[str, Any]:
+    """The fields of an event as the server sent them; of one made here, its own."""
+    # What a run's detail told, for want of the event, has the detail for its raw.
+    is_sent = event.flat and "event" in event.raw
+    data = event.raw if is_sent else event.raw.get("data")
+    return data if is_object(data) else _fields_of(event)
+
+
+def _fields_of(value: Value) -> Mapping[str, Any]:
+    return attrs.asdict(
+        cast("attrs.AttrsInstance", value),
+        recurse=False,
+        filter=lambda field, _: field.name != "raw",
+    )
 
 
 def _dumps(obj: Mapping[str, Any]) -> bytes:
@@ -148,7 +161,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return int(value.timestamp())
     if isinstance(value, Value):
-        return getattr(value, "raw", None)
+        return _fields_of(value)
     if isinstance(value, Mapping):
-        return dict(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        return dict(value.items())  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     return str(value) if isinstance(value, Decimal) else repr(value)
