@@ -16,19 +16,20 @@ class Aside:
         read: reads; it is given this object, to `tell` that there is news.
     """
 
+    _task: asyncio.Future[None]
+
     def __init__(self, read: Callable[[Aside], Awaitable[None]]) -> None:
         self._read = read
         self._news = asyncio.Event()
-        self._task: asyncio.Future[None] | None = None
 
     @property
     def over(self) -> bool:
         """True if there is nothing more to read."""
-        return self._task is not None and self._task.done()
+        return self._task.done()
 
     async def ended(self) -> None:
         """Wait until it is over, if it ever began."""
-        if self._task is not None and not self._task.done():
+        if hasattr(self, "_task"):
             await asyncio.wait([self._task])
 
     def tell(self) -> None:
@@ -47,9 +48,8 @@ class Aside:
         return True
 
     def check(self) -> None:
-        """Raise what *read* has raised, if it is over."""
-        if self._task is not None and self._task.done():
-            self._task.result()
+        """Raise what *read* has raised; it must be over."""
+        self._task.result()
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.ensure_future(self._read(self))
@@ -63,8 +63,7 @@ class Aside:
         traceback: TracebackType | None,
     ) -> None:
         """Read no more; what *read* raises now is of no interest to anybody."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-            if not self._task.cancelled():
-                self._task.exception()
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        if not self._task.cancelled():
+            self._task.exception()

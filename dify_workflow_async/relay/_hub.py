@@ -144,14 +144,10 @@ class RelayHub:
             DifyError: entering it failed.
         """
         self._check()
-        stops = self._unwatched == "stop"
-        relayed = Relayed(
-            Ring(self._max_bytes), self._watch_for_viewers if stops else None
-        )
         loop = asyncio.get_running_loop()
         entered: asyncio.Future[None] = loop.create_future()
         run_id = secrets.token_urlsafe(16)
-        pump = loop.create_task(self._pump(run_id, relayed, stream, entered))
+        pump = loop.create_task(self._pump(run_id, stream, entered))
         self._pumps.add(pump)
         pump.add_done_callback(self._pumps.discard)
         # One that is cancelled may not have begun.
@@ -186,7 +182,7 @@ class RelayHub:
             DifyError: as for `RunStream.stop`.
         """
         relayed = self._find(run_id)
-        if relayed.run is not None and not relayed.over:
+        if not relayed.over:
             await relayed.run.stop()
 
     def _find(self, run_id: str) -> Relayed:
@@ -202,59 +198,46 @@ class RelayHub:
     # -- pumping ---------------------------------------------------------------------
 
     async def _pump(
-        self,
-        run_id: str,
-        relayed: Relayed,
-        stream: Entering,
-        entered: asyncio.Future[None],
+        self, run_id: str, stream: Entering, entered: asyncio.Future[None]
     ) -> None:
         """Read a run to its end, and have its frames for the viewers."""
         frames = Frames(self._selection, self._tell)
+        relayed: Relayed | None = None
         try:
             async with stream as run:
-                relayed.run = run
-                self._runs[run_id] = relayed
+                relayed = self._begin(run_id, run)
                 _settle(entered, None)
-                if self._unwatched == "stop":
-                    self._watch_for_viewers(relayed)
                 async for event in run:
                     if data := frames.of_event(event):
                         relayed.put(data)
         except asyncio.CancelledError:
-            relayed.put(frames.of_error(_closed()))
+            if relayed is not None:
+                relayed.put(frames.of_error(_closed()))
             raise
         except Exception as error:  # noqa: BLE001 - told to whoever waits for it
-            self._fail(run_id, relayed, frames, entered, error)
+            if relayed is None:
+                _settle(entered, error)
+            else:
+                relayed.put(frames.of_error(error))
+                _log(error)
         finally:
-            relayed.end()
-            relayed.stop_timer()
-            if run_id in self._runs:
-                self._keep_for_a_while(run_id)
+            if relayed is not None:
+                self._end(run_id, relayed)
 
-    @staticmethod
-    def _fail(
-        run_id: str,
-        relayed: Relayed,
-        frames: Frames,
-        entered: asyncio.Future[None],
-        error: Exception,
-    ) -> None:
-        """Tell of an error: to who starts the run, else to the viewers and the log."""
-        if relayed.run is None:
-            _settle(entered, error)
-            return
-        relayed.put(frames.of_error(error))
-        is_ours = isinstance(error, DifyError)
-        logger.log(
-            logging.WARNING if is_ours else logging.ERROR,
-            "the relayed run %s broke: %s",
-            run_id[:4],
-            error,
-            exc_info=None if is_ours else error,
+    def _begin(self, run_id: str, run: Stream) -> Relayed:
+        """Have the run for viewers."""
+        stops = self._unwatched == "stop"
+        relayed = Relayed(
+            run, Ring(self._max_bytes), self._watch_for_viewers if stops else None
         )
+        self._runs[run_id] = relayed
+        if stops:
+            self._watch_for_viewers(relayed)
+        return relayed
 
-    def _keep_for_a_while(self, run_id: str) -> None:
+    def _end(self, run_id: str, relayed: Relayed) -> None:
         """Let browsers fetch the rest of an ended run, but not for ever."""
+        relayed.end()
         loop = asyncio.get_running_loop()
         self._ended[run_id] = loop.call_later(self._keep, self._forget, run_id)
         while len(self._ended) > self._max_ended:
@@ -326,10 +309,17 @@ def _settle(entered: asyncio.Future[None], error: Exception | None) -> None:
         entered.set_exception(error)
 
 
+def _log(error: Exception) -> None:
+    """Note what viewers were told a sentence of."""
+    if isinstance(error, DifyError):
+        logger.warning("a relayed run broke: %s", error)
+    else:
+        logger.error("a relayed run broke", exc_info=error)
+
+
 async def _stop(relayed: Relayed) -> None:
     """Stop a run that nobody watches."""
     try:
-        if relayed.run is not None:
-            await relayed.run.stop()
+        await relayed.run.stop()
     except DifyError as error:
         logger.warning("a run that nobody watches was not stopped: %s", error)

@@ -23,21 +23,24 @@ class Relayed:
     """One run of a hub.
 
     Args:
+        run: its stream.
         ring: keeps its frames.
         on_unwatched: called when the last viewer has left.
 
     Attributes:
-        run: the stream, once it is entered.
         views: those that watch now.
         over: True when no more frames will come.
         timer: goes off when nobody watched for long enough.
     """
 
     def __init__(
-        self, ring: Ring, on_unwatched: Callable[[Relayed], None] | None = None
+        self,
+        run: Stoppable,
+        ring: Ring,
+        on_unwatched: Callable[[Relayed], None] | None = None,
     ) -> None:
+        self.run = run
         self.ring = ring
-        self.run: Stoppable | None = None
         self.views: set[View] = set()
         self.over = False
         self.timer: asyncio.TimerHandle | None = None
@@ -54,6 +57,7 @@ class Relayed:
     def end(self) -> None:
         """Have no more frames."""
         self.over = True
+        self.stop_timer()
         self.wake()
 
     def wake(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import Any, cast
 
@@ -162,6 +161,4 @@ def _plain(value: Any) -> Any:
         return int(value.timestamp())
     if isinstance(value, Value):
         return _fields_of(value)
-    if isinstance(value, Mapping):
-        return dict(value.items())  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    return str(value) if isinstance(value, Decimal) else repr(value)
+    return str(value)

@@ -238,6 +238,24 @@ async def test_snapshots_left_by_break(serve, connect, until):
     await until(lambda: server.runs[-1].status == "stopped")
 
 
+async def test_snapshots_that_nobody_takes(serve, connect):
+    """Asking for them is no reading."""
+    server = await serve(LLM, END)
+    async with connect(server).stream() as run:
+        run.snapshots()
+        assert (await run.result()).is_success
+
+
+async def test_the_result_beside_snapshots(serve, connect):
+    """It would read, too."""
+    server = await serve(LLM, FOREVER)
+    async with connect(server).stream() as run:
+        async for _ in run.snapshots(every=0):
+            with pytest.raises(errors.StreamBusy):
+                await run.result()
+            break
+
+
 async def test_snapshots_that_are_cancelled(serve, connect, until):
     """Cancelling who shows them passes at once, and stops the run."""
     server = await serve(LLM, FOREVER)
