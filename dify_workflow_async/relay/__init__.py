@@ -7,11 +7,11 @@ back after their connection broke. `Selection` says what leaves.
 from __future__ import annotations
 
 from ._fields import ALL, FIELDS
-from ._frames import HEADERS, PING, Frames
+from ._frames import HEADERS, PING, RETRY, Frames
 from ._hub import RelayHub, Unwatched
 from ._relayed import View
 from ._selection import Selection
-from ._sentences import Tell, error_object, sentence_of
+from ._sentences import Tell, error_object, headers_of, sentence_of, status_of
 
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "FIELDS",
     "HEADERS",
     "PING",
+    "RETRY",
     "Frames",
     "RelayHub",
     "Selection",
@@ -26,5 +27,7 @@ __all__ = [
     "Unwatched",
     "View",
     "error_object",
+    "headers_of",
     "sentence_of",
+    "status_of",
 ]

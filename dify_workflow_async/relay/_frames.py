@@ -14,6 +14,9 @@ from ._sentences import Tell, error_object
 PING: Final = b": ping\n\n"
 """A comment: browsers pass over it, and proxies see that the stream is alive."""
 
+RETRY: Final = b"retry: 1000\n\n"
+"""Has a browser come back a second after its connection broke; the usual is 3 or 5."""
+
 HEADERS: Final = {
     "Content-Type": "text/event-stream; charset=utf-8",
     "Cache-Control": "no-cache, no-transform",

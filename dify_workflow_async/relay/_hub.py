@@ -6,9 +6,9 @@ import asyncio
 import logging
 import secrets
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, Unpack
 
 from ..errors import ClientClosed, ConfigurationError, DifyError, NotRelayed
 from ..events import Event
@@ -18,6 +18,9 @@ from ._ring import Ring
 from ._selection import Selection
 from ._sentences import Tell, sentence_of
 
+
+if TYPE_CHECKING:
+    from .._call import RunOptions
 
 logger = logging.getLogger("dify_workflow_async")
 
@@ -43,9 +46,8 @@ Entering = AbstractAsyncContextManager[Stream]
 class Client(Protocol):
     """What starts runs, as `WorkflowClient` does."""
 
-    def stream(
-        self, inputs: Mapping[str, Any] | None = None, **options: Any
-    ) -> Entering:
+    @property
+    def stream(self) -> Callable[..., Entering]:
         """Run the workflow and stream its events."""
         ...
 
@@ -110,7 +112,7 @@ class RelayHub:
     # -- runs ------------------------------------------------------------------------
 
     async def start(
-        self, inputs: Mapping[str, Any] | None = None, **options: Any
+        self, inputs: Mapping[str, Any] | None = None, **options: Unpack[RunOptions]
     ) -> str:
         """Start a run and relay it.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from collections.abc import Callable, Mapping
 
 from .. import errors
@@ -27,6 +29,10 @@ _SENTENCES: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ((errors.InvalidInputs, errors.InvalidParam), "The inputs do not fit the form."),
     ((errors.FileTooLarge,), "The file is too large."),
     ((errors.UnsupportedFileType,), "The workflow takes no files of this kind."),
+    (
+        (errors.NotRelayed,),
+        "There is no such run, or not any more.",
+    ),
     (
         (errors.Unauthorized, errors.Forbidden, errors.NotFound, errors.AppUnavailable),
         "The workflow is not available.",
@@ -67,3 +73,33 @@ def error_object(
         if error.retry_after is not None:
             told["retry_after"] = error.retry_after
     return told
+
+
+_STATUSES: tuple[tuple[tuple[type[BaseException], ...], int], ...] = (
+    ((errors.InvalidInputs, errors.InvalidParam), 422),
+    ((errors.NotRelayed,), 404),
+    ((errors.TooManyRequests, errors.QuotaExceeded), 429),
+    ((errors.FileTooLarge,), 413),
+    ((errors.UnsupportedFileType,), 415),
+    ((errors.ClientClosed,), 503),
+    ((errors.Timeout,), 504),
+    ((errors.UsageError,), 500),
+)
+
+
+def status_of(error: BaseException) -> int:
+    """The HTTP status of an answer that tells a browser of this error.
+
+    Only what the browser can do something about is its fault: a wrong key, for
+    instance, is one of this program, and so 502.
+    """
+    for classes, status in _STATUSES:
+        if isinstance(error, classes):
+            return status
+    return 502 if isinstance(error, DifyError) else 500
+
+
+def headers_of(error: BaseException) -> dict[str, str]:
+    """The headers of such an answer: ``Retry-After``, if the server told."""
+    seconds = error.retry_after if isinstance(error, DifyError) else None
+    return {} if seconds is None else {"Retry-After": str(math.ceil(seconds))}
