@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import attrs
 import pytest
+import pytest_asyncio
 
 from dify_workflow_async import WorkflowClient
 from dify_workflow_async.local import App, LocalServer, Scenario
@@ -31,7 +32,7 @@ FLAGS = (
 # -- the browser -----------------------------------------------------------------------
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Any]:
     """Start Chromium, as Debian has it."""
     playwright = pytest.importorskip("playwright.async_api")
@@ -46,19 +47,23 @@ async def browser() -> AsyncIterator[Any]:
         await browser.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def open_page(browser) -> AsyncIterator[Callable[..., Awaitable[Any]]]:
     """Give a function that opens a page, in which no script may fail."""
     failures: list[str] = []
+    contexts: list[Any] = []
 
     async def open_(url: str, **context: Any) -> Any:
-        page = await (await browser.new_context(**context)).new_page()
+        contexts.append(await browser.new_context(**context))
+        page = await contexts[-1].new_page()
         page.on("pageerror", lambda error: failures.append(str(error)))
         page.set_default_timeout(10_000)
         await page.goto(url)
         return page
 
     yield open_
+    for each in contexts:
+        await each.close()
     assert not failures
 
 
@@ -182,7 +187,7 @@ class Site:
         return f"http://127.0.0.1:{self.line.port}/"
 
 
-@pytest.fixture(params=BACKENDS)
+@pytest_asyncio.fixture(params=BACKENDS, loop_scope="module")
 async def site(request, monkeypatch) -> AsyncIterator[Callable[..., Awaitable[Site]]]:
     """Give a function that runs the example over a scenario, with each backend."""
     monkeypatch.syspath_prepend(str(EXAMPLE))

@@ -20,6 +20,8 @@ from dify_workflow_async.local import (
 )
 
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 SCREENSHOTS = Path(__file__).parents[2] / "docs" / "howto"
 TOPIC = Variable(variable="topic", label="Topic", required=True, max_length=20)
 END = Node(type="end", title="End", outputs={"answer": "{llm.text}"})
@@ -289,7 +291,7 @@ async def test_how_it_looks(scheme, site, open_page):
         ],
     )
     page = await open_page(
-        there.url, color_scheme=scheme, viewport={"width": 1100, "height": 640}
+        there.url, color_scheme=scheme, viewport={"width": 1100, "height": 800}
     )
     await fill_in(page)
     await page.wait_for_selector('.node[data-state="running"]:has-text("Read aloud")')
