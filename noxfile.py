@@ -22,7 +22,7 @@ nox.options.reuse_venv = "yes"
 nox.options.error_on_external_run = True
 nox.options.error_on_missing_interpreters = False
 nox.options.sessions = [
-    *("lint", "typing", "tests", "coverage", "speed", "browser", "docs")
+    *("lint", "typing", "tests", "coverage", "speed", "browser", "bots", "docs")
 ]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
@@ -157,6 +157,13 @@ def browser(session: nox.Session) -> None:
     need(session, "chromium")
     install_wheel(session, "--group", "browser")
     session.run("pytest", "tests/browser", *session.posargs, env=tested(session))
+
+
+@nox.session(python=preferred_python(), requires=["build"])
+def bots(session: nox.Session) -> None:
+    """Run the bots of examples/bots against fakes of their platforms (tests/bots)."""
+    install_wheel(session, "--group", "bots")
+    session.run("pytest", "tests/bots", *session.posargs, env=tested(session))
 
 
 @nox.session(python=preferred_python(), requires=["build"])
