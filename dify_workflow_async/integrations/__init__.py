@@ -4,3 +4,5 @@
 `dify_workflow_async.integrations.starlette`, also for FastAPI, needs the extra
 ``starlette``.
 """
+
+__all__: list[str] = []
