@@ -1,7 +1,8 @@
 """Which fields of which events a browser gets, unless somebody asks for others.
 
 Nothing that only the app's author should see: no inputs, no prompts, no outputs of
-single nodes, no texts of errors, no ids of the server, no form tokens.
+single nodes, no texts of errors, no ids of the server, no form tokens. Of files there
+are name, kind, size and signed URL; of ``metadata`` the number of rounds.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from .._convert import is_object
 from ..errors import ConfigurationError
 from ..events import Error, Event, Ping, TextChunk, UnknownEvent
 from ..models import Value
+from ._cleaning import lengths, shallow, without_ids
 from ._fields import ALL, FIELDS, IDS
 
 
@@ -121,6 +122,10 @@ class Projector:
             chosen = {k: v for k, v in sent.items() if k not in _ENVELOPE}
         else:
             chosen = {key: sent.get(key) for key in fields}
+            if "metadata" in chosen:
+                chosen["metadata"] = lengths(chosen["metadata"])
+            if not self._selection.ids:
+                chosen = {key: without_ids(value) for key, value in chosen.items()}
         if not self._selection.ids:
             for key in [key for key in chosen if key in IDS]:
                 chosen[key] = self._alias(chosen[key])
@@ -152,7 +157,10 @@ def _fields_of(value: Value) -> Mapping[str, Any]:
 
 
 def _dumps(obj: Mapping[str, Any]) -> bytes:
-    return orjson.dumps(obj, _plain, orjson.OPT_PASSTHROUGH_DATETIME)
+    try:
+        return orjson.dumps(obj, _plain, orjson.OPT_PASSTHROUGH_DATETIME)
+    except orjson.JSONEncodeError:  # nested too deep
+        return orjson.dumps(shallow(obj), _plain, orjson.OPT_PASSTHROUGH_DATETIME)
 
 
 def _plain(value: Any) -> Any:

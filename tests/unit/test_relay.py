@@ -206,6 +206,49 @@ def test_all_fields_without_ids():
     assert obj == {"event": "node_started", "data": {"id": 1, "odd": [1]}}
 
 
+def test_files_among_the_outputs():
+    """A page can show and fetch them; whose they are, and where, stays inside."""
+    recording = STREAMS["1.12.1-run_file_streaming"]
+    events = list(EventStream(1 << 24).feed(recording.body))
+    (sent,) = [x for x in projected(*events) if x and x["event"] == "workflow_finished"]
+    assert sent["data"]["files"]
+    for file in sent["data"]["files"]:
+        assert set(file) == {
+            *("type", "filename", "extension", "mime_type", "size", "url")
+        }
+        assert file["filename"] in {"notes.txt", "dot.png"}
+    assert "tenant_id" not in json.dumps(sent)
+    assert "related_id" not in json.dumps(sent)
+    whole = projected(*events, fields={"workflow_finished": ALL})[-1]
+    assert "tenant_id" in json.dumps(whole)
+
+
+def test_what_an_iteration_tells_of_itself():
+    """Only how many rounds there are."""
+    told = {"iteration_length": 3, "inside": 1}
+    odd = on_wire("loop_started", metadata="inside")
+    first, second = projected(on_wire("iteration_started", metadata=told), odd)
+    assert first["data"]["metadata"] == {"iteration_length": 3}
+    assert second["data"]["metadata"] == {}
+
+
+@pytest.mark.parametrize("selection", [{}, {"fields": {"workflow_finished": ALL}}])
+@pytest.mark.parametrize("ids", [False, True])
+def test_outputs_that_are_nested_too_deep(selection, ids):
+    """They are cut where JSON cannot be written any more; nothing fails."""
+    deep: object = "end"
+    for n in range(300):
+        deep = [deep] if n % 2 else {"a": deep}
+    event = on_wire("workflow_finished", status="succeeded", outputs={"deep": deep})
+    (obj,) = projected(event, ids=ids, **selection)
+    assert obj["data"]["status"] == "succeeded"
+    found, depth = obj["data"]["outputs"]["deep"], 0
+    while found is not None:
+        found = found[0] if isinstance(found, list) else found["a"]
+        depth += 1
+    assert depth > 100
+
+
 def test_an_event_whose_fields_are_flat():
     """Speech has its fields beside its name, as Dify has it."""
     assert projected(TtsMessage(audio="aGk=")) == [
