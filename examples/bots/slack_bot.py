@@ -46,7 +46,7 @@ PAGE = 3000
 BUSY = "hourglass_flowing_sand"
 """The reaction that says that the bot is at work: Slack shows bots no typing."""
 
-STOP = {
+STOP: dict[str, Any] = {
     "type": "actions",
     "elements": [
         {
@@ -171,9 +171,16 @@ class Shown:
                     break
 
     async def _put(self, number: int, text: str, *, has_button: bool) -> None:
-        section = {"type": "section", "text": {"type": "mrkdwn", "text": text}}
+        section: dict[str, Any] = {
+            "type": "section",
+            "text": {"type": "mrkdwn", "text": text},
+        }
         blocks = [section, STOP] if has_button else [section]
-        message = {"channel": self._channel, "text": text, "blocks": blocks}
+        message: dict[str, Any] = {
+            "channel": self._channel,
+            "text": text,
+            "blocks": blocks,
+        }
         if number == len(self._sent):
             answer = await self._slack.chat_postMessage(**message)
             self._sent.append((answer["ts"], text, has_button))

@@ -52,7 +52,9 @@ def make_router() -> Router:
     return router
 
 
-async def answer(message: Message, client: WorkflowClient, runs: Runs) -> None:
+async def answer(
+    message: Message, bot: Bot, client: WorkflowClient, runs: Runs
+) -> None:
     """Run the workflow with a message, and show its text as it comes."""
     chat, person = message.chat.id, message.from_user or message.chat
     if chat in runs:
@@ -62,7 +64,7 @@ async def answer(message: Message, client: WorkflowClient, runs: Runs) -> None:
     runs[chat] = run
     shown = Shown(message)
     try:
-        async with ChatActionSender.typing(chat_id=chat, bot=message.bot), run:
+        async with ChatActionSender.typing(chat_id=chat, bot=bot), run:
             async for text in run.snapshots(every=EVERY):
                 await shown.show(text)
             result = await run.result()
