@@ -229,6 +229,7 @@ async def test_a_browser_that_leaves_its_own_run(
     async for data in watching.chunks():
         if b"text_chunk" in data:
             break
+    assert server.runs[0].status == "running"
     await watching.leave()
     await until(lambda: server.runs[0].status == "stopped")
 
