@@ -17,16 +17,14 @@ _DEEPEST = 200
 
 def without_ids(value: Any, depth: int = 0) -> Any:
     """The same value, with what files among it have to show: no ids, no tenants."""
+    if depth >= _DEEPEST and isinstance(value, dict | list):
+        return None
     if is_object(value):
         if value.get(_IS_FILE[0]) == _IS_FILE[1]:
             return {key: value.get(key) for key in _OF_FILES}
-        if depth < _DEEPEST:
-            return {k: without_ids(v, depth + 1) for k, v in value.items()}
-        return None
+        return {k: without_ids(v, depth + 1) for k, v in value.items()}
     if is_array(value):
-        if depth < _DEEPEST:
-            return [without_ids(item, depth + 1) for item in value]
-        return None
+        return [without_ids(item, depth + 1) for item in value]
     return value
 
 
