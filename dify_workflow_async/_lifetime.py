@@ -104,8 +104,8 @@ class Lifetime:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def forget(self, close: Callable[[], None]) -> None:
-        """Do not call this of `on_close` any more: what it closes has ended."""
+    def ended(self, close: Callable[[], None]) -> None:
+        """Do not call this of `on_close` any more: it has ended by itself."""
         self.on_close.discard(close)
         if not self.on_close:
             self._idle.set()
