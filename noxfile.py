@@ -21,7 +21,9 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.error_on_external_run = True
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["lint", "typing", "tests", "coverage", "speed", "docs"]
+nox.options.sessions = [
+    *("lint", "typing", "tests", "coverage", "speed", "browser", "bots", "docs")
+]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)  # from the classifiers
@@ -137,19 +139,40 @@ def coverage(session: nox.Session) -> None:
     session.run("coverage", "report", f"--omit={','.join(omit)}", "--fail-under=100")
 
 
+def need(session: nox.Session, program: str) -> None:
+    """Have a program that Debian packages, or skip the session; in CI, fail."""
+    if shutil.which(program):
+        return
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        session.run("apt-get", "update", "-q", external=True)
+        session.run("apt-get", "install", "-qy", program, external=True)
+    elif os.environ.get("CI") == "true":
+        session.error(f"{program} is missing")
+    else:
+        session.skip(f"{program} is missing: apt-get install {program}")
+
+
 @nox.session(python=preferred_python(), requires=["build"])
 def speed(session: nox.Session) -> None:
     """Count the instructions of the hot path (tests/speed); --record sets the bound."""
-    if not shutil.which("valgrind"):
-        if os.geteuid() == 0 and shutil.which("apt-get"):
-            session.run("apt-get", "update", "-q", external=True)
-            session.run("apt-get", "install", "-qy", "valgrind", external=True)
-        elif os.environ.get("CI") == "true":
-            session.error("valgrind is missing")
-        else:
-            session.skip("valgrind is missing: apt-get install valgrind")
+    need(session, "valgrind")
     install_wheel(session)
     session.run("python", "tests/speed/guard.py", *session.posargs)
+
+
+@nox.session(python=preferred_python(), requires=["build"])
+def browser(session: nox.Session) -> None:
+    """Drive the page of examples/web in Chromium (tests/browser)."""
+    need(session, "chromium")
+    install_wheel(session, "--group", "browser")
+    session.run("pytest", "tests/browser", *session.posargs, env=tested(session))
+
+
+@nox.session(python=preferred_python(), requires=["build"])
+def bots(session: nox.Session) -> None:
+    """Run the bots of examples/bots against fakes of their platforms (tests/bots)."""
+    install_wheel(session, "--group", "bots")
+    session.run("pytest", "tests/bots", *session.posargs, env=tested(session))
 
 
 @nox.session(python=preferred_python(), requires=["build"])

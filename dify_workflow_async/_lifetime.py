@@ -31,6 +31,7 @@ class Lifetime:
 
     Attributes:
         closed: True once `finish` was called.
+        draining: True once `drain` was called: no run may begin any more.
         on_close: what to call then; open streams close themselves so.
         busy: until when apps said that they have too many runs, by the loop's clock.
     """
@@ -50,6 +51,8 @@ class Lifetime:
         self.on_close: set[Callable[[], None]] = set()
         self.busy: dict[Hashable, float] = {}
         self.closed = False
+        self.draining = False
+        self._idle = asyncio.Event()
 
     def check(self) -> asyncio.AbstractEventLoop:
         """The loop, if this is the right one.
@@ -78,14 +81,16 @@ class Lifetime:
         """Wait until one more run may be open.
 
         Raises:
-            ClientClosed: the client was closed meanwhile.
+            ClientClosed: the client was closed meanwhile, or is being drained.
         """
+        if self.draining:
+            raise _closed()
         if self._max_runs is None:
             return
         if self._slots is None:
             self._slots = asyncio.Semaphore(self._max_runs)
         await self._slots.acquire()
-        if self.closed:
+        if self.closed or self.draining:
             self._slots.release()  # to whoever waits next, to learn the same
             raise _closed()
 
@@ -175,6 +180,28 @@ class Lifetime:
         """Sleep between two tries; what is *repeatable*, such as a stop, is not given up."""
         with nullcontext() if repeatable else self.nothing_begun():
             await asyncio.sleep(seconds)
+
+    def ended(self, close: Callable[[], None]) -> None:
+        """Do not call this of `on_close` any more: it has ended by itself."""
+        self.on_close.discard(close)
+        if not self.on_close:
+            self._idle.set()
+
+    async def drain(self, seconds: float) -> None:
+        """Let no run begin, and wait for those that are open, at most so long."""
+        self.draining = True
+        try:
+            async with asyncio.timeout(seconds):
+                while self._tasks or self.on_close:
+                    if self._tasks:  # openings and stops
+                        await asyncio.wait(tuple(self._tasks))
+                    else:
+                        self._idle.clear()
+                        await self._idle.wait()
+        except TimeoutError:
+            logger.warning(
+                "%d streams are open after %s s", len(self.on_close), seconds
+            )
 
     async def finish(self, seconds: float) -> None:
         """Close: let nobody begin, and wait for the owned tasks.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import TYPE_CHECKING
 
 from ._api import Api
@@ -32,6 +32,7 @@ class Pump:
 
     Attributes:
         scope: what calls the handlers, if there are any.
+        was_read: True once events were asked for.
     """
 
     def __init__(
@@ -42,6 +43,9 @@ class Pump:
         tail: float,
     ) -> None:
         self.scope: Scope | None = None
+        self.was_read = False
+        self._watch: Callable[[Event], None] | None = None
+        self._heeds: Callable[[str], bool] | None = None
         self._events = events
         # A reference back keeps the run until the collector comes: only if it is used.
         self._run = None if dispatcher is None else run
@@ -77,7 +81,24 @@ class Pump:
             raise UsageError(msg)
         return self._reader
 
+    def watch(
+        self, watch: Callable[[Event], None], heeds: Callable[[str], bool]
+    ) -> None:
+        """Show each event that is read from now on, before its handlers get it.
+
+        Args:
+            watch: is called with it.
+            heeds: true of the names of events that have to be decoded for it.
+        """
+        self._watch, self._heeds = watch, heeds
+
     # -- reading ---------------------------------------------------------------------
+
+    def _pending(self, reader: RunReader) -> Iterator[Event]:
+        """The events that were read last; nothing is done to them unasked."""
+        if self._watch is None:
+            return reader.pending
+        return _watched(reader.pending, self._watch)
 
     async def iterate(self) -> AsyncGenerator[Event]:
         """Dispatch and yield the events as they come.
@@ -87,9 +108,10 @@ class Pump:
         reader, scope = self.reader, self.scope
         await reader.settled()
         with reader.claimed():
+            self.was_read = True
             self._events.decode_only(None)
             while True:
-                for event in reader.pending:
+                for event in self._pending(reader):
                     if scope is not None and scope.interested(event):
                         await scope.dispatch(event)
                     if event.__class__ is not Ping:
@@ -109,11 +131,15 @@ class Pump:
     async def _drain(self, reader: RunReader) -> None:
         scope, dispatcher = self.scope, self._dispatcher
         version, listen = None, False
-        self._events.decode_least()
+        self.was_read = True
+        if self._heeds is None:
+            self._events.decode_least()
+        else:
+            self._events.decode_only(self._heeds)
         while True:
             if dispatcher is not None and version != dispatcher.version:
                 version, listen = self._heed(dispatcher)
-            for event in reader.pending:
+            for event in self._pending(reader):
                 if scope is None or dispatcher is None or not scope.interested(event):
                     continue
                 await scope.dispatch(event)
@@ -124,7 +150,10 @@ class Pump:
 
     def _heed(self, dispatcher: Dispatcher) -> tuple[int, bool]:
         """Decode what is wanted now; give the version, and if speech is asked for."""
-        self._events.decode_only(dispatcher.wants)
+        heeds, wants = self._heeds, dispatcher.wants
+        self._events.decode_only(
+            wants if heeds is None else lambda name: heeds(name) or wants(name)
+        )
         listen = any(dispatcher.asked_for(name) for name in _SPEECH)
         return dispatcher.version, listen
 
@@ -162,3 +191,11 @@ class Pump:
         if self._dispatcher is not None:
             run_id = self._events.workflow_run_id
             self._dispatcher.run_ended(self._run, run_id=run_id)
+
+
+def _watched(
+    events: Iterator[Event], watch: Callable[[Event], None]
+) -> Iterator[Event]:
+    for event in events:  # which may be left, and gone on with
+        watch(event)
+        yield event

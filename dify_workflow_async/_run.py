@@ -13,7 +13,8 @@ import attrs
 
 from ._opening import Submitted
 from ._recovery import GRACE, wait_for_end
-from ._stream_life import StreamLife, closed, left_early
+from ._seen import StreamViews
+from ._stream_life import closed, left_early
 from .errors import (
     CannotStop,
     RunNotFound,
@@ -28,7 +29,7 @@ from .models import PauseReason, RunRef, RunResult
 logger = logging.getLogger("dify_workflow_async")
 
 
-class RunStream(StreamLife):
+class RunStream(StreamViews):
     """The stream of one run: an async context manager and an async iterator.
 
     Nothing is sent before ``async with``. Iterating yields typed events as they come
@@ -121,6 +122,7 @@ class RunStream(StreamLife):
             RunInterrupted: the stream broke.
         """
         pump = self._pump
+        await self._settled()
         await pump.drain()
         if pump.scope is not None:
             await pump.scope.drain()

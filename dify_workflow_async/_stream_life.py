@@ -145,7 +145,7 @@ class StreamLife:
         lifetime = self._api.lifetime
         if self.left:
             return
-        lifetime.on_close.remove(self._on_close)
+        lifetime.ended(self._on_close)
         reader = self._pump.reader
         reader.leave(failure)
         if self._events.outcome is not None or self._is_interrupted(reader):

@@ -120,12 +120,19 @@ class Base:
 
     # -- life ------------------------------------------------------------------------
 
-    async def aclose(self) -> None:
+    async def aclose(self, *, drain: float = 0.0) -> None:
         """Wait for stops under way, at most ``Timeouts.stop`` seconds, and close.
 
         Closing twice is harmless. A borrowed session stays open.
+
+        Args:
+            drain: seconds to wait before for streams and downloads to end by
+                themselves. Meanwhile no run begins (`ClientClosed`), and all else
+                works. What is open after that is left, as ``on_cancel`` says.
         """
         try:
+            if drain > 0:
+                await self._api.lifetime.drain(drain)
             await self._api.lifetime.finish(self._api.timeouts.stop)
         finally:
             await self._api.transport.aclose()

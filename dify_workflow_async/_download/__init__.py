@@ -124,7 +124,7 @@ class Download:
         self._leave(ClientClosed("the client was closed"))
 
     def _leave(self, failure: DifyError) -> None:
-        self._api.lifetime.on_close.discard(self._on_close)
+        self._api.lifetime.ended(self._on_close)
         self._failure = self._failure or failure
         self._opened().close()
 

@@ -9,6 +9,7 @@
     │   ├── ClientClosed                used after aclose()
     │   ├── WrongLoop                   used in another loop or process
     │   ├── StreamBusy                  a second consumer of one stream
+    │   ├── NotRelayed                  no such run at a relay hub
     │   └── CannotStop                  no task id to stop by
     ├── TransportError              the network, or what stands in it
     │   ├── ConnectionFailed            never connected: nothing was sent
@@ -111,6 +112,7 @@ from ._base import (
     DifyError,
     InsecureConnectionWarning,
     InvalidInputs,
+    NotRelayed,
     StreamBusy,
     UsageError,
     WrongLoop,
@@ -172,6 +174,7 @@ __all__ = [
     "InvalidUpload",
     "ModelNotSupported",
     "NotFound",
+    "NotRelayed",
     "NotWorkflowApp",
     "OutputsMismatch",
     "PluginFailed",

@@ -130,6 +130,10 @@ class StreamBusy(UsageError):
     """Raised when a stream that has a consumer already gets a second one."""
 
 
+class NotRelayed(UsageError):
+    """Raised when a relay hub knows no such run, or forgot it some time after its end."""
+
+
 class CannotStop(UsageError):
     """Raised when a run cannot be stopped, since its task id is not known."""
 

@@ -42,7 +42,7 @@ VERBS = {"run": run, "stop": stop}
 
 
 @pytest.mark.parametrize(("row", "version"), CASES)
-async def test_what_becomes_of_it(row, version, serve, connect, until, caplog):  # noqa: PLR0917
+async def test_what_becomes_of_it(row, version, serve, connect, until, caplog):
     """The caller is free at once, the run has the fate of the table, nothing is left."""
     caplog.set_level(logging.WARNING, "dify_workflow_async")
     served = await serve(

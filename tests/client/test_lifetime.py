@@ -133,6 +133,88 @@ async def test_a_closed_client(verb, serve, connect):
     assert not server.server.requests
 
 
+async def test_draining(serve, connect, until):
+    """Streams that are open come to their end, no run begins, and all else works."""
+    server = await serve(Node(type="llm", text=["a", "b"], chunk_delay=0.1), END)
+    client = connect(server)
+    async with client.stream() as run:
+        await anext(run)
+        closing = asyncio.create_task(client.aclose(drain=5))
+        await asyncio.sleep(0)
+        with pytest.raises(errors.ClientClosed):
+            await client.run()
+        assert (await client.get_run(run.workflow_run_id)).status == "running"
+        assert (await run.result()).is_success
+    await closing
+    with pytest.raises(errors.ClientClosed):
+        await client.get_run(run.workflow_run_id)
+    assert len(server.starts) == 1
+
+
+async def test_draining_a_run_that_is_being_opened(wild, connect, until, frame):
+    """A request that was sent before is waited for, and its stream, too."""
+    begin = asyncio.Event()
+
+    async def late(peer):
+        await begin.wait()
+        await peer.begin()
+        await peer.send(frame("workflow_finished", status="succeeded"))
+        await peer.gone()
+
+    server = await wild(late)
+    client = connect(server)
+    task = asyncio.create_task(client.run())
+    await until(lambda: server.starts)
+    closing = asyncio.create_task(client.aclose(drain=5))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    begin.set()
+    assert (await task).is_success
+    await closing
+
+
+async def test_draining_at_its_deadline(serve, connect, until, caplog):
+    """What is open then is left, as on_cancel says."""
+    server = await serve(FOREVER)
+    client = connect(server)
+    async with client.stream() as run:
+        await anext(run)
+        await client.aclose(drain=0.05)
+        with pytest.raises(errors.ClientClosed):
+            await run.result()
+    assert "1 streams are open" in caplog.text
+    await until(lambda: server.runs[0].status == "stopped")
+
+
+async def test_draining_one_of_two(serve, connect):
+    """Draining waits for the last of several streams."""
+    server = await serve(END)
+    client = connect(server)
+    async with client.stream() as first, client.stream() as second:
+        closing = asyncio.create_task(client.aclose(drain=5))
+        await first.result()
+        await first.__aexit__(None, None, None)
+        await asyncio.sleep(0)
+        assert not closing.done()
+        await second.result()
+    await closing
+
+
+async def test_draining_while_a_run_waits_for_its_turn(serve, connect):
+    """A run that has not begun does not begin."""
+    server = await serve(END)
+    client = connect(server, max_concurrent_runs=1)
+    async with client.stream() as run:
+        waiting = asyncio.create_task(client.run())
+        await asyncio.sleep(0)
+        closing = asyncio.create_task(client.aclose(drain=5))
+        await run.result()
+    with pytest.raises(errors.ClientClosed):
+        await waiting
+    await closing
+    assert len(server.starts) == 1
+
+
 async def test_closing_twice(serve, connect):
     """`aclose()` may be called again, and at the same time."""
     client = connect(await serve(END))

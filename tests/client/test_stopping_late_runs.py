@@ -1,7 +1,5 @@
 """Runs that took too long before they told their id: they are stopped all the same."""
 
-# ruff: noqa: PLR0917 - fixtures
-
 from __future__ import annotations
 
 import asyncio

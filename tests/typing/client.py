@@ -10,10 +10,15 @@ import ssl
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
 from typing import Any, TypedDict, assert_type
 
 import aiohttp
 import attrs
+
+from aiohttp import web
+from starlette.applications import Starlette
 
 import dify_workflow_async
 
@@ -34,6 +39,9 @@ from dify_workflow_async import (
 )
 from dify_workflow_async._call import FollowOptions
 from dify_workflow_async._logs import Page
+from dify_workflow_async.integrations import aiohttp_web, starlette
+from dify_workflow_async.relay import ALL, RelayHub, Selection, View, sentence_of
+from dify_workflow_async.views import Nodes, NodeState, Usage
 
 
 # Settings.
@@ -315,3 +323,72 @@ async def fail(client: WorkflowClient) -> None:
 
 
 assert_type(dify_workflow_async.__version__, str)
+
+
+# What is shown of a run.
+
+
+async def seen(client: WorkflowClient, path: Path) -> None:
+    """Look at a run in every way."""
+    async with client.stream() as run:
+        assert_type(run.nodes, Nodes)
+        assert_type(run.nodes["e1"], NodeState)
+        assert_type(run.nodes["e1"].total_price, Decimal | None)
+        assert_type(run.usage, Usage)
+        assert_type(run.usage.prices, Mapping[str, Decimal])
+        run.nodes["e1"].status = "failed"  # type: ignore[misc]
+        async for piece in run.text_stream:
+            assert_type(piece, str)
+        async for text in run.snapshots(every=0.5):
+            assert_type(text, str)
+        async for sound in run.audio():
+            assert_type(sound, bytes)
+        assert_type(await run.save_audio(path), Path | None)
+        async for data in run.relay(
+            include=["node_*"],
+            exclude=("tts_*",),
+            fields={"text_chunk": ALL},
+            ids=True,
+            ping=5,
+            tell=str,
+        ):
+            assert_type(data, bytes)
+        run.relay(include=1)  # type: ignore[arg-type]
+        run.snapshots(every="1")  # type: ignore[arg-type]
+
+
+async def relayed(client: WorkflowClient) -> None:
+    """Relay runs to several browsers."""
+    async with RelayHub(
+        client,
+        selection=Selection(exclude=["tts_*"]),
+        unwatched="stop",
+        grace=1,
+        keep=2.5,
+        ping=3,
+        max_bytes=1,
+        max_ended=1,
+        tell=sentence_of,
+    ) as hub:
+        run_id = await hub.start({"query": "x"}, user="u2")
+        assert_type(run_id, str)
+        assert_type(await hub.relay(client.attach("r1")), str)
+        view = hub.view(run_id, "7")
+        assert_type(view, View)
+        assert_type(view.is_complete, bool)
+        async for data in view:
+            assert_type(data, bytes)
+        await hub.stop(run_id)
+        await hub.start({}, usr="u2")  # type: ignore[call-arg]
+    RelayHub(client, unwatched="kill")  # type: ignore[arg-type]
+    RelayHub("client")  # type: ignore[arg-type]
+    await client.aclose(drain=5)
+
+
+def faces(app: web.Application) -> None:
+    """Give applications a client and a hub."""
+    aiohttp_web.setup(app, drain=5, unwatched="stop")
+    aiohttp_web.setup(app, lambda: WorkflowClient(user="u1"))
+    assert_type(app[aiohttp_web.CLIENT], WorkflowClient)
+    assert_type(app[aiohttp_web.HUB], RelayHub)
+    Starlette(lifespan=starlette.lifespan(MyClient, drain=5))

@@ -31,6 +31,7 @@ DECISIONS = {
     "WrongLoop": (False, False),
     "StreamBusy": (False, False),
     "CannotStop": (False, False),
+    "NotRelayed": (False, False),
     "TransportError": (False, True),
     "ConnectionFailed": (True, True),
     "ConnectionLost": (False, True),

@@ -1,0 +1,307 @@
+// The page of a workflow: a form, the run as it goes on, and nothing to build.
+
+const $ = (id) => document.getElementById(id);
+const make = (tag, props = {}, ...children) => {
+  const element = Object.assign(document.createElement(tag), props);
+  element.append(...children);
+  return element;
+};
+
+// -- the form ---------------------------------------------------------------------
+
+const CONTROLS = {
+  "text-input": (field) => make("input", { type: "text" }),
+  paragraph: (field) => make("textarea"),
+  json_object: (field) => make("textarea", { spellcheck: false }),
+  number: (field) => make("input", { type: "number", step: "any" }),
+  checkbox: (field) => make("input", { type: "checkbox", checked: !!field.default }),
+  select: (field) =>
+    make("select", {}, ...field.options.map((option) => new Option(option, option))),
+};
+
+function addField(field) {
+  const makeControl = CONTROLS[field.type];
+  if (!makeControl) {
+    const note = `“${field.label}” takes files, which this page does not send.`;
+    $("fields").append(make("p", { textContent: note }));
+    return;
+  }
+  const control = makeControl(field);
+  Object.assign(control, { id: `field-${field.name}`, name: field.name });
+  control.dataset.type = field.type;
+  if (field.type !== "checkbox") {
+    control.required = field.required;
+    control.value = field.default ?? (field.options[0] || "");
+    if (field.placeholder) control.placeholder = field.placeholder;
+  }
+  if (field.maxLength && "maxLength" in control) control.maxLength = field.maxLength;
+  const label = make("label", { htmlFor: control.id, textContent: field.label });
+  if (field.required) {
+    label.append(make("span", { className: "required", textContent: " *" }));
+  }
+  const isCheck = field.type === "checkbox";
+  const row = make("div", { className: isCheck ? "field check" : "field" });
+  row.append(...(isCheck ? [control, label] : [label, control]));
+  if (field.hint) row.append(make("small", { textContent: field.hint }));
+  $("fields").append(row);
+}
+
+function inputs() {
+  const values = {};
+  for (const control of $("fields").querySelectorAll("[name]")) {
+    const { name, value, dataset } = control;
+    if (dataset.type === "checkbox") values[name] = control.checked;
+    else if (value === "") continue;
+    else if (dataset.type === "number") values[name] = Number(value);
+    else if (dataset.type === "json_object") values[name] = JSON.parse(value);
+    else values[name] = value;
+  }
+  return values;
+}
+
+// -- what is shown ----------------------------------------------------------------
+
+const ENDS = {
+  succeeded: "Done",
+  "partial-succeeded": "Done, although a node failed",
+  failed: "Failed",
+  stopped: "Stopped",
+  paused: "Waiting for a person",
+};
+let run = null;
+
+function say(text, state) {
+  $("status").textContent = text;
+  $("status").dataset.state = state;
+}
+
+function showError(message) {
+  $("error").textContent = message;
+  $("error").hidden = !message;
+}
+
+function setRunning(isRunning) {
+  $("run").disabled = isRunning;
+  $("stop").disabled = !isRunning;
+  document.title = isRunning ? "… Workflow" : $("name").textContent;
+}
+
+function clear() {
+  showError("");
+  for (const id of ["text", "outputs", "nodes"]) $(id).replaceChildren();
+  for (const id of ["text", "outputs", "audio"]) $(id).hidden = true;
+}
+
+function showText(text, isWhole) {
+  if (isWhole) $("text").textContent = "";
+  $("text").append(text);
+  $("text").hidden = false;
+}
+
+function showOutputs(outputs) {
+  const streamed = $("text").textContent;
+  for (const [name, value] of Object.entries(outputs ?? {})) {
+    if (value === streamed) continue; // it stands above
+    const text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
+    const parts = [make("dt", { textContent: name }), make("dd", { textContent: text })];
+    $("outputs").append(...parts);
+  }
+  $("outputs").hidden = !$("outputs").children.length;
+}
+
+function showAudio() {
+  if (!run.audio.length) return;
+  URL.revokeObjectURL($("audio").src);
+  $("audio").src = URL.createObjectURL(new Blob(run.audio, { type: "audio/mpeg" }));
+  $("audio").hidden = false;
+  run.audio = [];
+}
+
+// -- the tree of nodes ------------------------------------------------------------
+
+const seconds = (value) => `${value.toFixed(1)} s`;
+
+function listOf(parent) {
+  const around = parent && run.nodes.get(parent);
+  if (!around) return $("nodes");
+  around.list ??= around.item.appendChild(make("ol"));
+  return around.list;
+}
+
+function nodeOf(data) {
+  let node = run.nodes.get(data.id);
+  if (node && !(node.done && node.isBlock)) return node;
+  const time = make("time");
+  const kind = make("span", { className: "kind", textContent: data.node_type ?? "" });
+  const title = make("span", { textContent: data.title || data.node_type || "Node" });
+  const row = make("div", { className: "node" }, title, kind, time);
+  const item = make("li", {}, row);
+  node = { item, row, kind, time, since: performance.now(), done: false };
+  listOf(data.iteration_id ?? data.loop_id).append(item);
+  run.nodes.set(data.id, node);
+  row.dataset.state = "running";
+  return node;
+}
+
+function endNode(data) {
+  const node = nodeOf(data);
+  node.done = true;
+  node.row.dataset.state = data.status;
+  node.row.title = data.status;
+  node.time.textContent = seconds(data.elapsed_time ?? 0);
+}
+
+function endNodes(status) {
+  for (const node of run.nodes.values()) {
+    if (!node.done) Object.assign(node, { done: true }).row.dataset.state = status;
+  }
+}
+
+setInterval(() => {
+  for (const node of run?.nodes.values() ?? []) {
+    if (node.done) continue;
+    node.time.textContent = seconds((performance.now() - node.since) / 1000);
+  }
+}, 100);
+
+// -- events -----------------------------------------------------------------------
+
+const beginBlock = ({ data }) => {
+  const node = nodeOf(data);
+  node.isBlock = true;
+  const { iteration_length: items, loop_length: rounds } = data.metadata ?? {};
+  node.length = items ?? rounds;
+};
+const nextRound = ({ data }, first) => {
+  const node = nodeOf(data);
+  node.kind.textContent = `${data.index - first + 1} of ${node.length ?? "?"}`;
+};
+
+const HANDLERS = {
+  text_chunk: ({ data }) => showText(data.text, false),
+  text_replace: ({ data }) => showText(data.text, true),
+  node_started: ({ data }) => nodeOf(data),
+  node_finished: ({ data }) => endNode(data),
+  iteration_started: beginBlock,
+  iteration_next: (event) => nextRound(event, 0),
+  iteration_completed: ({ data }) => endNode(data),
+  loop_started: beginBlock,
+  loop_next: (event) => nextRound(event, 1),
+  loop_completed: ({ data }) => endNode(data),
+  tts_message: ({ audio }) =>
+    run.audio.push(Uint8Array.from(atob(audio), (char) => char.charCodeAt(0))),
+  tts_message_end: showAudio,
+  human_input_required: ({ data }) => showText(data.form_content ?? "", false),
+  workflow_paused: () => end("paused"),
+  workflow_finished: ({ data }) => {
+    showOutputs(data.outputs);
+    end(data.status, data.elapsed_time);
+    if (data.status === "failed") showError("The workflow failed.");
+  },
+  error: ({ message }) => {
+    end("failed");
+    showError(message);
+  },
+};
+
+function end(status, elapsed) {
+  const time = elapsed === undefined || elapsed === null ? "" : ` in ${seconds(elapsed)}`;
+  const isGood = status.endsWith("succeeded");
+  say(`${ENDS[status] ?? status}${time}.`, isGood ? "succeeded" : "failed");
+  run.ended = true;
+  setRunning(false);
+  endNodes(status);
+}
+
+function watch(id) {
+  run?.source.close();
+  clear();
+  const source = new EventSource(`/api/runs/${id}/events`);
+  run = { id, source, nodes: new Map(), audio: [], ended: false };
+  say("Starting …", "running");
+  setRunning(true);
+  source.onopen = () => run.ended || say("Running …", "running");
+  source.onmessage = ({ data }) => {
+    const event = JSON.parse(data);
+    HANDLERS[event.event]?.(event);
+  };
+  source.onerror = () => {
+    if (run.ended) {
+      source.close(); // all has come; a browser would ask again
+      showAudio();
+    } else if (source.readyState === EventSource.CLOSED) {
+      end("failed");
+      showError("There is no such run, or not any more.");
+    } else {
+      say("The connection was lost. Reconnecting …", "running");
+    }
+  };
+}
+
+// -- what people do ---------------------------------------------------------------
+
+async function ask(path, options = {}) {
+  let answer;
+  try {
+    answer = await fetch(path, options);
+  } catch {
+    throw new Error("The server cannot be reached. Please try again later.");
+  }
+  if (answer.status === 204) return null;
+  const told = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Error(told.message ?? "Something went wrong.");
+  return told;
+}
+
+async function start() {
+  clear();
+  say("Starting …", "running");
+  setRunning(true);
+  try {
+    const headers = { "Content-Type": "application/json" };
+    const body = JSON.stringify(inputs());
+    const { id } = await ask("/api/runs", { method: "POST", headers, body });
+    history.replaceState(null, "", `#${id}`); // the address shows this very run
+    watch(id);
+  } catch (error) {
+    say("Not started.", "failed");
+    setRunning(false);
+    const isJson = error instanceof SyntaxError;
+    showError(isJson ? `This is no JSON: ${error.message}` : error.message);
+  }
+}
+
+async function stop() {
+  if ($("stop").disabled) return;
+  $("stop").disabled = true;
+  say("Stopping …", "running");
+  try {
+    await ask(`/api/runs/${run.id}/stop`, { method: "POST" });
+  } catch (error) {
+    showError(error.message);
+    setRunning(true);
+  }
+}
+
+$("form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (!$("run").disabled) start();
+});
+$("stop").addEventListener("click", stop);
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") stop();
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+    $("form").requestSubmit();
+  }
+});
+
+try {
+  const form = await ask("/api/form");
+  $("name").textContent = document.title = form.name;
+  $("description").textContent = form.description;
+  form.fields.forEach(addField);
+  $("fields").querySelector("[name]")?.focus();
+} catch (error) {
+  showError(error.message);
+}
+if (location.hash.length > 1) watch(location.hash.slice(1));
