@@ -28,6 +28,7 @@ PYTHONS = nox.project.python_versions(PYPROJECT)  # from the classifiers
 
 PACKAGE = Path("dify_workflow_async")
 DIST = Path("dist")
+EXTRAS = "cli,batch,postgresql,tables,distributed"  # without speed, which is measured
 
 # Core and client, and what is new, are covered to the last branch; these need not be.
 PARTLY_COVERED = ("cli", "local")
@@ -52,7 +53,7 @@ def install(session: nox.Session, *args: str) -> None:
 def install_wheel(session: nox.Session, *args: str) -> None:
     """Install the wheel that ``build`` made, also over one of the same version."""
     (wheel,) = DIST.glob("*.whl")
-    install(session, f"{wheel}[cli]", *args)
+    install(session, f"{wheel}[{EXTRAS}]", *args)
     session.install("--force-reinstall", "--no-deps", str(wheel))
 
 

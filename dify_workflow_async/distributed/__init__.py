@@ -1,0 +1,1 @@
+"""A batch over the workers of a Dask cluster, with a client in each."""
