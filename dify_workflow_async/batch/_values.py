@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Any, Protocol
 
 import attrs
@@ -74,7 +74,7 @@ class Work(Protocol):
     ) -> Awaitable[Outcome]: ...
 
 
-class State(str, Enum):
+class State(StrEnum):
     """Where a row stands, as the journal has it.
 
     A row is ``pending`` until somebody claims it, ``started`` from just before its
@@ -139,15 +139,15 @@ class Verdict(Enum):
 
 @attrs.frozen(kw_only=True)
 class Claim:
-    """A journal's answer to a row that it was offered.
+    """A journal's answer to a row that it was offered, or a row that it gave out.
 
     Attributes:
-        inputs: of a row that was taken from the journal, which keeps them for that.
+        row: the row: the one that was offered, or as the journal kept it.
     """
 
     verdict: Verdict
     record: Record
-    inputs: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
+    row: Row
 
 
 @attrs.frozen(kw_only=True)
