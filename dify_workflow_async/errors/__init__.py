@@ -6,6 +6,7 @@
     ├── UsageError                  the program uses the client wrongly
     │   ├── ConfigurationError          no key, bad base URL, bad setting
     │   ├── InvalidInputs               inputs that cannot be sent
+    │   ├── TableError                  a table that cannot be read or written
     │   ├── ClientClosed                used after aclose()
     │   ├── WrongLoop                   used in another loop or process
     │   ├── StreamBusy                  a second consumer of one stream
@@ -112,6 +113,7 @@ from ._base import (
     InsecureConnectionWarning,
     InvalidInputs,
     StreamBusy,
+    TableError,
     UsageError,
     WrongLoop,
 )
@@ -190,6 +192,7 @@ __all__ = [
     "ServerError",
     "SpeechToTextUnavailable",
     "StreamBusy",
+    "TableError",
     "Timeout",
     "TooLarge",
     "TooManyRequests",

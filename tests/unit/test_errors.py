@@ -21,6 +21,7 @@ from dify_workflow_async.errors import (
     RunInterrupted,
     RunPaused,
     RunStopped,
+    TableError,
     Timeout,
     TooManyRequests,
 )
@@ -67,6 +68,8 @@ def make(cls: type[DifyError]) -> DifyError:
         return cls(RESULT)
     if cls is InvalidInputs:
         return cls(["a: bad", "b: worse"], **CONTEXT)
+    if cls is TableError:
+        return cls("no rows", path="a.csv", line=3, **CONTEXT)
     if issubclass(cls, Timeout):
         return cls("too slow", seconds=3.5, **CONTEXT)
     if cls is RunInterrupted:
@@ -147,6 +150,7 @@ def test_builtin_bases(cls):
         "UsageError": {RuntimeError},
         "ConfigurationError": {RuntimeError, ValueError},
         "InvalidInputs": {RuntimeError, ValueError},
+        "TableError": {RuntimeError, ValueError},
     }
     if issubclass(cls, Timeout):
         expected[cls.__name__] = {TimeoutError, OSError}
@@ -336,3 +340,10 @@ def test_notes_pickle():
     error.add_note("row 7")
 
     assert again_by_pickle(error, 4).__notes__ == ["row 7"]
+
+
+def test_where_a_table_is_broken():
+    """The sentence about a table begins with its file, and the line if there are any."""
+    assert str(TableError("no rows", path="a.csv")) == "a.csv: no rows"
+    assert str(TableError("no rows", path="a.csv", line=3)) == "a.csv, line 3: no rows"
+    assert str(TableError("no rows")) == "no rows"
