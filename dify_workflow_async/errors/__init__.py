@@ -61,7 +61,13 @@
     │   ├── OutputsMismatch             not of the class asked for
     │   ├── RunInterrupted              the stream broke; it may still run
     │   └── RunStateUnknown             nobody knows whether it began
-    └── RunEnded                    ended before what was waited for
+    ├── RunEnded                    ended before what was waited for
+    └── JournalError                the journal of a batch
+        ├── JournalUnavailable          cannot be reached, read or written
+        ├── NotAJournal                 something else is there
+        ├── JournalTooNew               made by a later version
+        ├── JournalMismatch             of another batch
+        └── LeaseLost                   a row that is somebody else's by now
 
 Every error carries ``message``, ``status``, ``code``, ``run_id``, ``task_id``,
 ``request``, ``headers``, ``retry_after`` and ``safe_to_repeat``; what is not known is
@@ -116,6 +122,14 @@ from ._base import (
     TableError,
     UsageError,
     WrongLoop,
+)
+from ._journal import (
+    JournalError,
+    JournalMismatch,
+    JournalTooNew,
+    JournalUnavailable,
+    LeaseLost,
+    NotAJournal,
 )
 from ._runs import (
     OutputsMismatch,
@@ -172,7 +186,13 @@ __all__ = [
     "InvalidInputs",
     "InvalidParam",
     "InvalidUpload",
+    "JournalError",
+    "JournalMismatch",
+    "JournalTooNew",
+    "JournalUnavailable",
+    "LeaseLost",
     "ModelNotSupported",
+    "NotAJournal",
     "NotFound",
     "NotWorkflowApp",
     "OutputsMismatch",

@@ -17,6 +17,8 @@ from dify_workflow_async.errors import (
     ConnectTimeout,
     DifyError,
     InvalidInputs,
+    JournalMismatch,
+    JournalTooNew,
     RunFailed,
     RunInterrupted,
     RunPaused,
@@ -70,6 +72,10 @@ def make(cls: type[DifyError]) -> DifyError:
         return cls(["a: bad", "b: worse"], **CONTEXT)
     if cls is TableError:
         return cls("no rows", path="a.csv", line=3, **CONTEXT)
+    if cls is JournalTooNew:
+        return cls(version=9, known=2, **CONTEXT)
+    if cls is JournalMismatch:
+        return cls({"user": ("ann", "bob")}, **CONTEXT)
     if issubclass(cls, Timeout):
         return cls("too slow", seconds=3.5, **CONTEXT)
     if cls is RunInterrupted:
