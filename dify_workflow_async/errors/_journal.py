@@ -32,7 +32,7 @@ class JournalTooNew(JournalError):
         known: the highest version that this package knows.
     """
 
-    def __init__(self, *, version: int, known: int, **context: Any) -> None:
+    def __init__(self, version: int, known: int, **context: Any) -> None:
         super().__init__(
             f"the journal has version {version}, and this package knows versions up to "
             f"{known}: upgrade dify-workflow-async, or begin a new journal",

@@ -73,7 +73,7 @@ def make(cls: type[DifyError]) -> DifyError:
     if cls is TableError:
         return cls("no rows", path="a.csv", line=3, **CONTEXT)
     if cls is JournalTooNew:
-        return cls(version=9, known=2, **CONTEXT)
+        return cls(9, 2, **CONTEXT)
     if cls is JournalMismatch:
         return cls({"user": ("ann", "bob")}, **CONTEXT)
     if issubclass(cls, Timeout):
@@ -183,8 +183,13 @@ def test_timeouts_are_builtin(cls):
 @pytest.mark.parametrize("cls", CLASSES)
 def test_attributes(cls):
     """Every error has every attribute of the root; what is not known is None."""
-    bare = {RunFailed: (RESULT,), RunStopped: (RESULT,), RunPaused: (RESULT,)}
-    error = cls(*bare.get(cls, ([],) if cls is InvalidInputs else ("text",)))
+    bare = {
+        **dict.fromkeys((RunFailed, RunStopped, RunPaused), (RESULT,)),
+        InvalidInputs: ([],),
+        JournalMismatch: ({},),
+        JournalTooNew: (9, 2),
+    }
+    error = cls(*bare.get(cls, ("text",)))
 
     for name in ATTRIBUTES - {"safe_to_repeat", "message", "run_id", "task_id"}:
         assert getattr(error, name) is None, name
