@@ -62,6 +62,7 @@
     │   ├── RunInterrupted              the stream broke; it may still run
     │   └── RunStateUnknown             nobody knows whether it began
     ├── RunEnded                    ended before what was waited for
+    ├── TooManyFailures             a batch was ended since so many rows failed
     └── JournalError                the journal of a batch
         ├── JournalUnavailable          cannot be reached, read or written
         ├── NotAJournal                 something else is there
@@ -123,6 +124,7 @@ from ._base import (
     UsageError,
     WrongLoop,
 )
+from ._batch import TooManyFailures
 from ._journal import (
     JournalError,
     JournalMismatch,
@@ -215,6 +217,7 @@ __all__ = [
     "TableError",
     "Timeout",
     "TooLarge",
+    "TooManyFailures",
     "TooManyRequests",
     "TotalTimeout",
     "TransportError",
