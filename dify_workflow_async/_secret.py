@@ -7,6 +7,7 @@ in the expression that makes the header.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import warnings
 
@@ -33,6 +34,11 @@ class Secret:
     def reveal(self) -> str:
         """The text. Do not give it a name: frames show what has one."""
         return self._text
+
+    @property
+    def fingerprint(self) -> str:
+        """Eight hexadecimal digits that tell it from others, and tell nothing of it."""
+        return hashlib.sha256(self._text.encode()).hexdigest()[:8]
 
     def redacted(self, text: str) -> str:
         """*text*, without this in it."""

@@ -11,11 +11,12 @@ from collections.abc import (
     Iterable,
     Mapping,
 )
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 import attrs
 
 from .._encode import encode
+from .._protocol import is_a
 from ..errors import ConfigurationError, InvalidInputs
 from ._values import Claim, Row
 
@@ -128,10 +129,10 @@ class Reader:
 
 def _reading(rows: Any) -> tuple[Callable[[], Awaitable[Any]], object]:
     """A function that gives one row after another, and what is to be closed then."""
-    if isinstance(rows, AsyncIterable):
+    if _is_async(rows):
         each = aiter(rows)
         return each.__anext__, None if each is rows else each
-    if isinstance(rows, str | bytes | Mapping) or not isinstance(rows, Iterable):
+    if is_a(str, rows) or is_a(Mapping, rows) or not _is_sync(rows):
         msg = f"rows are an iterable of mappings, not {type(rows).__name__}"
         raise ConfigurationError(msg)
     iterator = iter(rows)
@@ -142,6 +143,14 @@ def _reading(rows: Any) -> tuple[Callable[[], Awaitable[Any]], object]:
         raise StopAsyncIteration
 
     return following, None
+
+
+def _is_async(rows: object) -> TypeGuard[AsyncIterable[Any]]:
+    return isinstance(rows, AsyncIterable)
+
+
+def _is_sync(rows: object) -> TypeGuard[Iterable[Any]]:
+    return isinstance(rows, Iterable)
 
 
 def _key_function(key: Any) -> Callable[[Mapping[str, Any]], object] | None:

@@ -14,7 +14,10 @@ from ..models import RunRef
 
 
 class Outcome(Protocol):
-    """What a row's work returns; `models.RunResult` is one."""
+    """What a row's work returns; `models.RunResult` is one.
+
+    If it also has a ``total_price`` (a `Decimal`) and a ``currency``, those are counted.
+    """
 
     @property
     def status(self) -> str | None: ...
@@ -28,10 +31,6 @@ class Outcome(Protocol):
     def elapsed_time(self) -> float | None: ...
     @property
     def total_tokens(self) -> int | None: ...
-    @property
-    def total_price(self) -> Decimal | None: ...
-    @property
-    def currency(self) -> str | None: ...
 
 
 @attrs.frozen(kw_only=True)
@@ -125,6 +124,24 @@ class Record:
     currency: str | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Totals:
+    """What all rows of a journal together took and cost.
+
+    Attributes:
+        counts: how many rows stand where; states without rows are left out.
+        prices: by currency, which is empty where none was told.
+        started_at: the oldest claim on a row that was not claimed again.
+        finished_at: when the last one ended.
+    """
+
+    counts: Mapping[State, int]
+    tokens: int
+    prices: Mapping[str, Decimal]
+    started_at: datetime | None
+    finished_at: datetime | None
 
 
 class Verdict(Enum):

@@ -124,7 +124,6 @@ from ._base import (
     UsageError,
     WrongLoop,
 )
-from ._batch import TooManyFailures
 from ._journal import (
     JournalError,
     JournalMismatch,
@@ -142,6 +141,7 @@ from ._runs import (
     RunPaused,
     RunStateUnknown,
     RunStopped,
+    TooManyFailures,
 )
 from ._transport import (
     ConnectionFailed,
