@@ -30,7 +30,7 @@ class ExcelSource:
         sheet = self._sheet(reading)
         rows: Iterator[list[Any]] = iter(sheet.iter_rows())
         header: list[Any] = next(rows, list[Any]())
-        self.columns = names_of(header, str(self._path))
+        self.columns = names_of(list(map(_value, header)), str(self._path))
         self._rows = [row for row in rows if not all(map(is_empty, row))]
 
     def _sheet(self, reading: Reading) -> Any:
