@@ -18,10 +18,7 @@ from ._turn import Turn
 AGAIN = frozenset({State.PENDING, State.REFUSED})
 """States in which nothing was run: such rows are run whenever they come in."""
 
-_LOST_SIGHT = {
-    "error_type": "RunStateUnknown",
-    "error": "who started it is gone, and nobody knows a run that came of it",
-}
+_LOST_SIGHT = "who started it is gone, and nobody knows a run that came of it"
 _NO_RUN = dict.fromkeys(
     (
         *("run_id", "task_id", "run_user", "status", "outputs", "elapsed_time"),
@@ -111,7 +108,8 @@ class Claiming:
             attempts=record.attempts,
             started_at=record.started_at,
             finished_at=datetime.fromtimestamp(self._turn.now, UTC),
-            **_LOST_SIGHT,
+            error_type="RunStateUnknown",
+            error=_LOST_SIGHT,
         )
 
     def write(self) -> None:
@@ -124,8 +122,15 @@ class Claiming:
             attempts=ROWS.c.attempts + 1,
             started_at=now,
         )
-        unknown = {"owner": None, "state": State.UNKNOWN.value, "finished_at": now}
-        self._update(self._unknown, **unknown, **_NO_RUN, **_LOST_SIGHT)
+        self._update(
+            self._unknown,
+            owner=None,
+            state=State.UNKNOWN.value,
+            error_type="RunStateUnknown",
+            error=_LOST_SIGHT,
+            finished_at=now,
+            **_NO_RUN,
+        )
 
     def _update(self, which: list[dict[str, Any]], **values: Any) -> None:
         if which:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from sqlalchemy import event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -90,8 +91,8 @@ class Database:
             # The driver shall begin nothing by itself: it would do so with the first
             # write, too late for what was read before.
             self._engine = _engine(url, {"timeout": _BUSY, "isolation_level": None})
-            sa.event.listen(self._engine.sync_engine, "connect", _set_up_sqlite)
-            sa.event.listen(self._engine.sync_engine, "begin", self._on_begin)
+            event.listen(self._engine.sync_engine, "connect", _set_up_sqlite)
+            event.listen(self._engine.sync_engine, "begin", self._on_begin)
         self._connection: AsyncConnection | None = None
 
     def _on_begin(self, connection: sa.Connection) -> None:
@@ -177,7 +178,7 @@ def _missing(url: sa.URL, error: ModuleNotFoundError) -> ConfigurationError:
 
 
 def _errors_of_postgresql() -> tuple[type[Exception], ...]:
-    from asyncpg import InterfaceError, PostgresError
+    from asyncpg import InterfaceError, PostgresError  # type: ignore[import-untyped]
 
     # SQLAlchemy passes on as they are those that come when connecting.
     return (SQLAlchemyError, PostgresError, InterfaceError, OSError, TimeoutError)

@@ -53,8 +53,8 @@ def release(turn: Turn, asked: Sequence[Change]) -> list[Answer]:
         for change in asked
         if turn.holds(change.row)
     ]
-    as_it_was = sa.case(
-        (ROWS.c.state == State.STARTED.value, sa.bindparam("before")),
+    as_it_was: sa.Case[str] = sa.case(
+        (ROWS.c.state == State.STARTED.value, sa.bindparam("before", type_=sa.Text)),
         else_=ROWS.c.state,
     )
     _write(turn, ours, {"owner": None, "state": as_it_was})
@@ -72,7 +72,9 @@ def _write(turn: Turn, asked: Sequence[Change], fixed: Mapping[str, Any]) -> Non
     ours = [change for change in asked if turn.holds(change.row)]
     if not ours:
         return
-    columns = {n: sa.bindparam(n) for n in ours[0].values if n in ROWS.c}
+    columns: dict[str, Any] = {
+        n: sa.bindparam(n) for n in ours[0].values if n in ROWS.c
+    }
     turn.connection.execute(
         # We own what we hold, but for one case: a commit was done, and its answer was
         # lost. When it is repeated, others may be at the row.

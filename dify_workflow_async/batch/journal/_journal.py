@@ -169,7 +169,7 @@ class Journal:
             if claim.verdict in {Verdict.RUN, Verdict.RECOVER}:
                 change = Change(identity(claim.row), claim.row.key)
                 with contextlib.suppress(JournalError):  # closed: all is given back
-                    self._open.ask(_held.release, change)
+                    _ = self._open.ask(_held.release, change)
 
     async def bind(self, binding: Mapping[str, str]) -> None:
         """Say what the journal is for; the first time it is kept, then compared.

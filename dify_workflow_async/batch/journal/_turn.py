@@ -8,7 +8,7 @@ line in the table is read first, and locked: until the commit, nobody strikes us
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any, Self
 
 import attrs
@@ -82,7 +82,9 @@ class Turn:
     def begin(cls, connection: sa.Connection, holder: Holder) -> Self:
         """Look who we are; if somebody took us for gone, be somebody new."""
         turn = cls(connection=connection, holder=holder, owner=holder.owner)
-        clock = sa.literal_column(_CLOCKS[connection.dialect.name], sa.Double())
+        clock: sa.ColumnElement[float] = sa.literal_column(
+            _CLOCKS[connection.dialect.name], sa.Double()
+        )
         now = sa.select(clock.label("now"))
         we = now.where(OWNERS.c.id == holder.owner).with_for_update(read=True)
         found = connection.execute(we).first() if holder.owner is not None else None
@@ -108,7 +110,8 @@ class Turn:
 
     def become_owner(self) -> int:
         """Our id; we enter the table of owners with the first claim."""
-        if self.owner is None:
+        owner = self.owner
+        if owner is None:
             process = self.holder.process
             values = {
                 "host": process.host,
@@ -117,11 +120,11 @@ class Turn:
                 "process": process.started,
                 "expires_at": self.now + self.holder.lease,
             }
-            self.owner = self.connection.execute(
+            owner = self.owner = self.connection.execute(
                 sa.insert(OWNERS).values(values).returning(OWNERS.c.id)
             ).scalar_one()
             self.has_beaten = True
-        return self.owner
+        return owner
 
     def live(self, owners: Collection[int]) -> set[int]:
         """Those of *owners* that live; the others are struck."""
@@ -137,7 +140,7 @@ class Turn:
         live: set[int] = set()
         for found in self.connection.execute(sa.select(OWNERS).where(which)).all():
             gone = sa.delete(OWNERS).where(OWNERS.c.id == found.id)
-            if not _process_of(found._mapping).has_ended():
+            if not _process_of(found).has_ended():
                 if found.expires_at > self.now:
                     live.add(found.id)
                     continue
@@ -165,20 +168,17 @@ class Turn:
             self.has_beaten = True
 
 
-def _process_of(found: Mapping[str, Any]) -> Process:
+def _process_of(found: Any) -> Process:
     return Process(
-        host=found["host"],
-        machine=found["machine"],
-        pid=found["pid"],
-        started=found["process"],
+        host=found.host,
+        machine=found.machine,
+        pid=found.pid,
+        started=found.process,
     )
 
 
-_INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-
-
-def insert_new(
-    connection: sa.Connection, table: sa.Table
-) -> sqlite.Insert | postgresql.Insert:
+def insert_new(connection: sa.Connection, table: sa.Table) -> sa.Insert:
     """A statement that puts in what is not in yet, and passes over the rest."""
-    return _INSERT[connection.dialect.name](table).on_conflict_do_nothing()
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table).on_conflict_do_nothing()
+    return postgresql.insert(table).on_conflict_do_nothing()
