@@ -137,9 +137,10 @@ class Batch:
             return None
         from .journal import Journal
 
-        journal = Journal.open(where)
-        if journal is not where:  # else it is open, and somebody else's to close
-            await self._stack.enter_async_context(journal)
+        if isinstance(where, Journal):  # it is open, and somebody else's to close
+            journal = where
+        else:
+            journal = await self._stack.enter_async_context(Journal.open(where))
         if self._binding is not None:
             await journal.bind(self._binding)
         return journal

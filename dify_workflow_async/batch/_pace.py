@@ -57,7 +57,6 @@ class Pace:
         self._wished = float(concurrency)
         self._adaptive = adaptive
         self._gap = 0.0 if rate is None else 1 / rate
-        self._catch_up = max(_CATCH_UP, self._gap) if rate is not None else 0.0
         self._next = float("-inf")
         self._pause_ends = float("-inf")
         self._reduced_at = float("-inf")
@@ -71,7 +70,8 @@ class Pace:
     def take(self, now: float) -> None:
         """Count one start."""
         if self._gap:
-            self._next = max(self._next, now - self._catch_up) + self._gap
+            is_late = now - self._next <= _CATCH_UP  # else nobody was there before
+            self._next = (self._next if is_late else now) + self._gap
 
     def give_back(self) -> None:
         """Count one start less: the row needed no run."""

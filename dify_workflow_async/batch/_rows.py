@@ -132,7 +132,7 @@ def _reading(rows: Any) -> tuple[Callable[[], Awaitable[Any]], object]:
     if _is_async(rows):
         each = aiter(rows)
         return each.__anext__, None if each is rows else each
-    if is_a(str, rows) or is_a(Mapping, rows) or not _is_sync(rows):
+    if any(is_a(kind, rows) for kind in (str, bytes, Mapping)) or not _is_sync(rows):
         msg = f"rows are an iterable of mappings, not {type(rows).__name__}"
         raise ConfigurationError(msg)
     iterator = iter(rows)
