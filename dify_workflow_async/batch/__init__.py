@@ -17,6 +17,7 @@ from ._values import (
     Row,
     Started,
     State,
+    Totals,
     Verdict,
     Work,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "Started",
     "State",
     "Summary",
+    "Totals",
     "Verdict",
     "Work",
     "run_batch",
