@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from ..local import (
     ScenarioError,
     demo_scenario,
 )
+from ._signals import on_interrupt
 
 
 @click.command()
@@ -71,20 +71,15 @@ def _app(path: Path) -> App:
 async def _serve(server: LocalServer) -> None:
     """Serve until an interrupt or a termination, both of which are a clean end."""
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    with on_interrupt(stop.set):
         try:
-            loop.add_signal_handler(number, stop.set)
-        except NotImplementedError:  # Windows: Ctrl-C raises KeyboardInterrupt
-            break
-    try:
-        await server.start()
-    except OSError as error:
-        raise click.ClickException(str(error)) from error
-    try:
-        click.echo(f"export DIFY_BASE_URL={server.base_url}")
-        for app in server.apps:
-            click.echo(f"export DIFY_API_KEY={app.key}  # {app.name}")
-        await stop.wait()
-    finally:
-        await server.aclose()
+            await server.start()
+        except OSError as error:
+            raise click.ClickException(str(error)) from error
+        try:
+            click.echo(f"export DIFY_BASE_URL={server.base_url}")
+            for app in server.apps:
+                click.echo(f"export DIFY_API_KEY={app.key}  # {app.name}")
+            await stop.wait()
+        finally:
+            await server.aclose()

@@ -147,10 +147,8 @@ class Results:
             error.message += f" (the rows are in {self.part})"
             error.args = (error.message,)
             raise
-        else:
-            spool.remove()
-        finally:
-            self.close()
+        spool.remove()
+        self._spool = None
         return Written(path=self.path, rows=len(spool), cut=cut)
 
     @contextmanager
@@ -184,10 +182,14 @@ class Results:
         return 0
 
     def close(self) -> None:
-        """Leave the rows where they are; without effect after `finish`."""
+        """Leave the rows where they are, if there are any; without effect after `finish`."""
         spool, self._spool = self._spool, None
-        if spool is not None:
+        if spool is None:
+            return
+        if len(spool):
             spool.close()
+        else:
+            spool.remove()
 
     def __enter__(self) -> Self:
         return self.open()

@@ -1,0 +1,123 @@
+"""A batch, from its first row to its last, or to where it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+
+from collections import Counter
+
+import click
+
+from ..batch import Batch, BatchItem, State
+from ..batch.tables import Results, Written
+from ..errors import DifyError, TableError
+from ._progress import Display, printable, summarize
+from ._signals import on_interrupt
+
+
+SUCCEEDED, SOME_DID_NOT, NOTHING_RUN, NOT_ALL = 0, 1, 2, 3
+"""The exit statuses, which docs/howto/batch-command.md tells."""
+
+_TOLD = 10
+"""Rows that did not succeed of which the terminal tells; all are in the table."""
+
+
+class Watch:
+    """Sees a batch through, and writes what comes of it.
+
+    Args:
+        batch: not yet entered.
+        results: open.
+        shown: where to tell of it.
+        total: how many rows there are.
+    """
+
+    def __init__(
+        self, batch: Batch, results: Results, shown: Display, total: int
+    ) -> None:
+        self._batch = batch
+        self._results = results
+        self._shown = shown
+        self._total = total
+        self._states: Counter[State] = Counter()
+        self._interrupts = 0
+
+    async def through(self) -> int:
+        """Run it, and write the table.
+
+        Returns:
+            the exit status.
+
+        Raises:
+            DifyError: nothing was run.
+        """
+        failures: list[DifyError] = []
+        async with self._batch as batch:
+            with on_interrupt(self._interrupted) as self._let_go:
+                try:
+                    async for item in batch:
+                        self._take(item)
+                except DifyError as error:
+                    failures.append(error)
+        try:
+            written = await asyncio.to_thread(self._results.finish)
+        except TableError as error:
+            failures.append(error)
+        else:
+            self._summarize(written)
+        for failure in failures:
+            click.echo(f"Error: {failure}", err=True)
+        return self._status(failed=bool(failures))
+
+    def _interrupted(self) -> None:
+        """Stop gently the first time, not so the second; a third is the system's."""
+        self._interrupts += 1
+        running = self._batch.progress.running
+        if self._interrupts == 1:
+            self._batch.stop()
+            self._shown.say(
+                f"stopping: no more rows start; {running} that run go on to their "
+                "end, unless you interrupt once more"
+            )
+        else:
+            self._batch.abort()
+            self._let_go()
+            self._shown.say(f"stopping {running} runs")
+
+    def _take(self, item: BatchItem) -> None:
+        self._results.add(item)
+        self._states[item.state] += 1
+        if item.state is State.SUCCEEDED:
+            return
+        bad = self._states.total() - self._states[State.SUCCEEDED]
+        if bad <= _TOLD:
+            self._shown.say(_complaint(item))
+        elif bad == _TOLD + 1:
+            self._shown.say("more rows did not succeed: the table tells which")
+
+    def _summarize(self, written: Written) -> None:
+        self._shown.close()
+        for text in summarize(self._batch.summary, self._states):
+            click.echo(text)
+        click.echo(f"written to {written.path}")
+        if written.cut:
+            click.echo(
+                f"{written.cut:,} texts were cut, since Excel's cells hold no more "
+                "than 32,767 characters: other formats have them whole",
+                err=True,
+            )
+
+    def _status(self, *, failed: bool) -> int:
+        ended = self._states.total()
+        if failed or (self._interrupts and ended < self._total):
+            return NOT_ALL
+        if self._interrupts > 1 and self._states[State.SUCCEEDED] < ended:
+            return NOT_ALL
+        return SUCCEEDED if self._states[State.SUCCEEDED] == ended else SOME_DID_NOT
+
+
+def _complaint(item: BatchItem) -> str:
+    """Why a row did not succeed."""
+    error = item.error or (item.record and item.record.error) or ""
+    key = "" if item.key == str(item.index) else f" ({printable(item.key, 40)})"
+    return printable(f"row {item.index + 1}{key} {item.state.value}: {error}")
