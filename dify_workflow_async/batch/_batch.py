@@ -97,7 +97,6 @@ class Batch:
         self._options = options
         self._binding = binding
         self._begun: Runner | None = None
-        self._main: asyncio.Task[None] | None = None
         self._ticker: _Ticker | None = None
         self._stack = AsyncExitStack()
 
@@ -122,10 +121,9 @@ class Batch:
         async with self._stack:
             journal = await self._open_journal()
             options = self._options
-            runner = self._begun = Runner(
+            self._begun = Runner(
                 self._work, self._reader, options, journal, self._total
             )
-            self._main = asyncio.create_task(runner.see_through())
             if options.on_progress is not None:
                 self._ticker = _Ticker(self, options.on_progress)
             self._stack = self._stack.pop_all()
@@ -155,11 +153,11 @@ class Batch:
 
         Cancelling this waits all the same, for what was aborted ends at once.
         """
+        runner = self._runner
         async with self._stack:
-            if not self._runner.is_over:
-                self.abort()
-            if self._main is not None:
-                await _ended(self._main)
+            if not runner.is_over:
+                runner.abort()
+            await _ended(runner.main)
             if self._ticker is not None:
                 self._ticker.end()
 

@@ -8,6 +8,7 @@ from .._retry import may_repeat
 from ..errors import (
     APIError,
     DifyError,
+    LeaseLost,
     RunFailed,
     RunInterrupted,
     RunPaused,
@@ -61,7 +62,7 @@ def state_of_error(error: BaseException, ref: RunRef | None) -> State:
             return State.PAUSED
         case RunInterrupted():
             return State.RUNNING if ref or error.run_id else State.UNKNOWN
-        case RunStateUnknown():
+        case RunStateUnknown() | LeaseLost():
             return State.UNKNOWN
         case DifyError() if ref is None and error.run_id is None:
             return _state_without_run(error)

@@ -51,9 +51,7 @@ class Outlet:
             self._items.append(item)
 
     def close(self) -> None:
-        """No more will come: rows that are missing in the order never will."""
-        for number in sorted(self._early):
-            self._add(self._early.pop(number))
+        """No more will come."""
         self._closed = True
         self._wake()
 

@@ -13,6 +13,7 @@ import attrs
 from .._retry import RetryPolicy, pause
 from ..errors import (
     DifyError,
+    InvalidInputs,
     JournalError,
     LeaseLost,
     RunInterrupted,
@@ -192,17 +193,33 @@ class RowRun:
         """Have the journal keep the end, before anybody hears of it."""
         if isinstance(item.error, LeaseLost):
             return item
-        row = self.row
         try:
             if item.state is State.RUNNING:
                 await self._leave_to_recovery(journal, item.error)
             else:
-                await journal.finish(record_of(row, item, self._ref))
+                return await self._finish(journal, item)
         except LeaseLost as error:
             # What another process finds out about the row is what the journal keeps.
             return attrs.evolve(item, state=State.UNKNOWN, error=error)
         except JournalError as error:
             self._plan.broken(error)
+        return item
+
+    async def _finish(self, journal: Journal, item: BatchItem) -> BatchItem:
+        record = record_of(self.row, item, self._ref)
+        try:
+            await journal.finish(record)
+        except InvalidInputs as error:  # outputs that are no JSON, which no run has
+            item = attrs.evolve(item, state=State.FAILED, error=error)
+            await journal.finish(
+                attrs.evolve(
+                    record,
+                    state=item.state,
+                    outputs={},
+                    error_type=type(error).__name__,
+                    error=str(error),
+                )
+            )
         return item
 
     async def _leave_to_recovery(self, journal: Journal, error: Any) -> None:

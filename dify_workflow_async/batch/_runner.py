@@ -26,6 +26,7 @@ class Runner:
     """Runs the rows of one batch; made when the batch begins.
 
     Attributes:
+        main: sees all rows to their ends.
         outlet: where the items are taken.
         tally: counts them.
         failure: what the batch is to end with.
@@ -72,8 +73,9 @@ class Runner:
             replay=options.replay,
         )
 
-    async def see_through(self) -> None:
-        """Run all rows to their ends."""
+        self.main = self._loop.create_task(self._see_through())
+
+    async def _see_through(self) -> None:
         try:
             await self._feed.run(self._journal)
         except Exception as error:  # noqa: BLE001 - told to who iterates

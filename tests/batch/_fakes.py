@@ -223,3 +223,14 @@ async def collect(batch: Any) -> list[Any]:
 def rows(n: int) -> list[dict[str, Any]]:
     """So many rows, which tell their numbers."""
     return [{"n": i} for i in range(n)]
+
+
+async def until_failure(batch: Any) -> tuple[list[Any], BaseException | None]:
+    """The items of a batch, and what it raises at the end."""
+    items: list[Any] = []
+    try:
+        async for item in batch:
+            items.append(item)  # noqa: PERF401 - what comes before the error
+    except Exception as error:  # noqa: BLE001 - it is looked at
+        return items, error
+    return items, None

@@ -53,6 +53,7 @@ def test_states_of_results(status: str | None, state: State) -> None:
         (errors.RunInterrupted("", run_id="r"), State.RUNNING, State.RUNNING),
         (errors.RunInterrupted(""), State.UNKNOWN, State.RUNNING),
         (errors.RunStateUnknown(""), State.UNKNOWN, State.UNKNOWN),
+        (errors.LeaseLost("k"), State.UNKNOWN, State.UNKNOWN),
         # Nothing was sent, or the server refused.
         (errors.InvalidInputs(["x"]), State.REFUSED, State.FAILED),
         (errors.ClientClosed(""), State.REFUSED, State.FAILED),

@@ -27,7 +27,7 @@ from dify_workflow_async.errors import (
 )
 from dify_workflow_async.models import RunResult
 
-from ._fakes import AfterStart, Works, collect, result, rows
+from ._fakes import AfterStart, Works, collect, result, rows, until_failure
 
 
 Until = Callable[[Callable[[], object]], Awaitable[None]]
@@ -230,17 +230,6 @@ async def test_heed_from_elsewhere() -> None:
 
 
 # -- ends ------------------------------------------------------------------------------
-
-
-async def until_failure(batch: Any) -> tuple[list[Any], BaseException | None]:
-    """The items of a batch, and what it raises at the end."""
-    items: list[Any] = []
-    try:
-        async for item in batch:
-            items.append(item)  # noqa: PERF401 - what comes before the error
-    except Exception as error:  # noqa: BLE001 - it is looked at
-        return items, error
-    return items, None
 
 
 async def test_after_so_many_failures_no_more_rows_start(until: Until) -> None:
