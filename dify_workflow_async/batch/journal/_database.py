@@ -8,6 +8,7 @@ import sqlite3
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -29,6 +30,7 @@ from ._schema import is_current, migrate
 
 T = TypeVar("T")
 
+_EXTRAS = {"aiosqlite": "batch", "asyncpg": "postgresql"}
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 
 # Seconds that a connection may take to be made, or SQLite may wait for its lock before
@@ -38,6 +40,15 @@ _BUSY = 2
 
 # Seconds before a transaction is tried again; doubled each time up to the second.
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 1.0
+
+_PRAGMAS = (
+    # With a log, readers and the writer are not in each other's way.
+    "PRAGMA journal_mode=WAL",
+    # Every commit reaches the disk. NORMAL would survive that the process is killed,
+    # but not that the machine loses its power: the last rows would be forgotten, and
+    # started a second time.
+    "PRAGMA synchronous=FULL",
+)
 
 # What passes: https://www.sqlite.org/rescode.html#busy (and locked), and PostgreSQL's
 # appendix A: connection lost, too many connections, shut down, starting, deadlock,
@@ -55,9 +66,14 @@ def url_of(where: str) -> sa.URL:
     """
     try:
         url = sa.make_url(where)
-    except SQLAlchemyError:
+    except (SQLAlchemyError, ValueError):  # a port that is no number
         msg = "the journal's URL cannot be read"
         raise ConfigurationError(msg) from None
+    return checked(url)
+
+
+def checked(url: sa.URL) -> sa.URL:
+    """The URL, with the driver that is used for it; errors as with `url_of`."""
     kind = url.get_backend_name()
     if kind not in _DRIVERS:
         msg = f"a journal is in SQLite or PostgreSQL, not in {kind}"
@@ -82,7 +98,8 @@ class Database:
         self._password = Secret(str(url.password) if url.password else None)
         self._patience = patience
         self._begin = "BEGIN"
-        if url.get_backend_name() == "postgresql":
+        self._is_file = url.get_backend_name() == "sqlite"
+        if not self._is_file:
             limits = {"timeout": _CONNECT, "command_timeout": patience}
             self._engine = _engine(url, limits)
             self._foreign = _errors_of_postgresql()
@@ -91,12 +108,12 @@ class Database:
             # The driver shall begin nothing by itself: it would do so with the first
             # write, too late for what was read before.
             self._engine = _engine(url, {"timeout": _BUSY, "isolation_level": None})
-            event.listen(self._engine.sync_engine, "connect", _set_up_sqlite)
             event.listen(self._engine.sync_engine, "begin", self._on_begin)
         self._connection: AsyncConnection | None = None
 
     def _on_begin(self, connection: sa.Connection) -> None:
-        connection.exec_driver_sql(self._begin)
+        if self._begin:
+            connection.exec_driver_sql(self._begin)
 
     async def open(self, *, create: bool) -> None:
         """Bring the tables up to date, or make them.
@@ -105,10 +122,17 @@ class Database:
             JournalError: what stands in the way.
         """
         # A server that is not there is told at once; SQLite's lock is soon free.
-        patient = self._engine.dialect.name == "sqlite"
+        patient = self._is_file
+        if not create and not await asyncio.to_thread(self._may_be_there):
+            msg = f"there is no journal at {self.place}"
+            raise JournalUnavailable(msg)
         if not await self.transaction(is_current, writes=False, patient=patient):
             work = partial(migrate, create=create)
             await self.transaction(work, writes=True, patient=patient)
+
+    def _may_be_there(self) -> bool:
+        """False where SQLite would make a file."""
+        return not self._is_file or Path(self.place).exists()
 
     async def transaction(
         self, work: Callable[[sa.Connection], T], *, writes: bool, patient: bool = True
@@ -131,20 +155,32 @@ class Database:
                 return await self._once(work, writes=writes)
             except self._foreign as error:
                 await self.disconnect()
-                late = not patient or loop.time() + pause > end
-                if late or not _passes(error):
+                left = end - loop.time() if patient and _passes(error) else 0
+                if left <= 0:
                     raise self._translated(error) from None
-            await asyncio.sleep(pause)
+            await asyncio.sleep(min(pause, left))
             pause = min(2 * pause, _LONGEST_WAIT)
 
     async def _once(self, work: Callable[[sa.Connection], T], *, writes: bool) -> T:
+        connection = self._connection or await self._connect()
         # A reader waits for no writer; a writer takes the lock at once, since SQLite
         # lets nobody write whose reading is out of date by then.
         self._begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
-        if self._connection is None:
+        async with connection.begin():
+            return await connection.run_sync(work)
+
+    async def _connect(self) -> AsyncConnection:
+        if not self._is_file:
             self._connection = await self._engine.connect()
-        async with self._connection.begin():
-            return await self._connection.run_sync(work)
+            return self._connection
+        # Where this fails the driver's thread would outlive its loop, and complain.
+        await asyncio.to_thread(_try_to_open, self.place)
+        self._connection = await self._engine.connect()
+        self._begin = ""
+        for pragma in _PRAGMAS:
+            await self._connection.exec_driver_sql(pragma)
+        await self._connection.commit()
+        return self._connection
 
     async def disconnect(self) -> None:
         """Close the connection; the next transaction opens another."""
@@ -166,15 +202,13 @@ def _engine(url: sa.URL, connect_args: dict[str, Any]) -> AsyncEngine:
     try:
         return create_async_engine(url, poolclass=NullPool, connect_args=connect_args)
     except ModuleNotFoundError as error:
-        raise _missing(url, error) from None
-
-
-def _missing(url: sa.URL, error: ModuleNotFoundError) -> ConfigurationError:
-    extra = {"sqlite": "batch"}.get(url.get_backend_name(), "postgresql")
-    return ConfigurationError(
-        f"a journal in {url.get_backend_name()} needs {error.name}: "
-        f"pip install 'dify-workflow-async[{extra}]'"
-    )
+        if error.name not in _EXTRAS:
+            raise
+        msg = (
+            f"this journal needs {error.name}: "
+            f"pip install 'dify-workflow-async[{_EXTRAS[error.name]}]'"
+        )
+        raise ConfigurationError(msg) from None
 
 
 def _errors_of_postgresql() -> tuple[type[Exception], ...]:
@@ -184,15 +218,8 @@ def _errors_of_postgresql() -> tuple[type[Exception], ...]:
     return (SQLAlchemyError, PostgresError, InterfaceError, OSError, TimeoutError)
 
 
-def _set_up_sqlite(connection: Any, _: object) -> None:
-    cursor = connection.cursor()
-    # With a log, readers and the writer are not in each other's way.
-    cursor.execute("PRAGMA journal_mode=WAL")
-    # Every commit reaches the disk. NORMAL would survive that the process is killed,
-    # but not that the machine loses its power: the last rows would be forgotten, and
-    # started a second time.
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.close()
+def _try_to_open(file: str) -> None:
+    sqlite3.connect(file).close()
 
 
 def _place(url: sa.URL) -> str:

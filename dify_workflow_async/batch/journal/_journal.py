@@ -17,7 +17,7 @@ from ...errors import ConfigurationError, JournalError, UsageError
 from ...models import RunRef
 from .._values import Claim, Record, Row, State, Totals, Verdict
 from . import _held, _incoming, _reads
-from ._database import Database, url_of
+from ._database import Database, checked, url_of
 from ._held import Change
 from ._incoming import Addition, Demand, Offer
 from ._records import columns_of_end, columns_of_ref, identity, json_text
@@ -326,7 +326,7 @@ class Journal:
 def _url(where: str | PathLike[str]) -> sa.URL:
     if isinstance(where, str) and "://" in where:
         return url_of(where)
-    return sa.URL.create("sqlite+aiosqlite", database=fspath(where))
+    return checked(sa.URL.create("sqlite", database=fspath(where)))
 
 
 def _parts(rows: Sequence[Row]) -> list[Sequence[Row]]:

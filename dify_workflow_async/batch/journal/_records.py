@@ -20,6 +20,10 @@ UNDER_WAY = frozenset({State.STARTED, State.RUNNING})
 """States in which somebody works at a row, or did when it was lost sight of."""
 
 
+# What both databases hold; a server that counts further counts nonsense.
+_MOST = 2**63 - 1
+
+
 def identity(row: Row | Record) -> bytes:
     """By what a row is told from all others: 16 bytes for its key and its digest."""
     # Keys come from tables, where all is possible, halves of characters too.
@@ -56,7 +60,7 @@ def columns_of_end(record: Record) -> dict[str, Any]:
     Raises:
         InvalidInputs: its outputs are no JSON.
     """
-    price = record.total_price
+    price, tokens = record.total_price, record.total_tokens
     return {
         "state": record.state.value,
         **columns_of_ref(record.ref),
@@ -65,7 +69,7 @@ def columns_of_end(record: Record) -> dict[str, Any]:
         "error_type": record.error_type,
         "error": _text(record.error),
         "elapsed_time": record.elapsed_time,
-        "total_tokens": record.total_tokens,
+        "total_tokens": None if tokens is None or tokens > _MOST else tokens,
         "total_price": None if price is None else str(price),
         "currency": _text(record.currency),
     }

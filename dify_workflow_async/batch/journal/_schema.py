@@ -173,5 +173,5 @@ def _check_that_it_may_be_made(connection: sa.Connection, *, create: bool) -> No
         msg = "the file is a database, but no journal of a batch"
         raise NotAJournal(msg)
     if not create:
-        msg = "there is no journal"
+        msg = "there is no journal in the database"
         raise JournalUnavailable(msg)
