@@ -9,7 +9,7 @@ import attrs
 from .._api import Api
 from .._call import Defaults, RunOptions, new_run
 from .._files import holds_files
-from .._protocol import result_of_detail
+from .._protocol import checked_user, result_of_detail
 from .._recovery import wait_for_end
 from .._run import RunStream
 from ..batch import Batch, BatchOptions, Row, Started
@@ -87,7 +87,7 @@ class _Work:
         self._is_kept = is_kept
         self._timeout: float | None = options.get("timeout")
         probe = new_run({}, self._defaults, **options)  # checks the options
-        self._user = probe.user
+        self._user = checked_user(probe.user)
 
     def binding(self) -> dict[str, str]:
         """What a journal of these runs is for."""

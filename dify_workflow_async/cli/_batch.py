@@ -37,8 +37,9 @@ class _Batch(click.Group):
         **extra: Any,
     ) -> click.Context:
         """The group's, if a command of it is named, and else that of `run_batch`."""
-        command = super() if args and args[0] in self.commands else run_batch
-        return command.make_context(info_name, args, parent, **extra)
+        if args and args[0] in self.commands:
+            return super().make_context(info_name, args, parent, **extra)
+        return run_batch.make_context(info_name, args, parent, **extra)
 
 
 @click.group(cls=_Batch, short_help="Run the workflow for each row of a table.")

@@ -78,7 +78,8 @@ def span(seconds: float) -> str:
 def counted(states: Mapping[State, int]) -> str:
     """How many rows stand where: ``3 rows: 2 succeeded, 1 failed``."""
     total = sum(states.values())
-    each = ", ".join(f"{number:,} {state.value}" for state, number in states.items())
+    found = [(states[state], state) for state in State if states.get(state)]
+    each = ", ".join(f"{number:,} {state.value}" for number, state in found)
     return f"{total:,} row{'s' * (total != 1)}" + (f": {each}" if each else "")
 
 

@@ -6,35 +6,29 @@ import asyncio
 import signal
 
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
-
-
-_NUMBERS = (signal.SIGINT, signal.SIGTERM)
+from contextlib import contextmanager, suppress
 
 
 @contextmanager
 def on_interrupt(tell: Callable[[], object]) -> Generator[Callable[[], None]]:
     """Call *tell*, in the running loop, for each interrupt or termination.
 
-    On Windows Ctrl-C raises KeyboardInterrupt, as ever.
+    On Windows, and in threads, they do what they always do.
 
     Yields:
         a function after which they do again what they did before.
     """
     loop = asyncio.get_running_loop()
+    heard: list[signal.Signals] = []
 
     def restore() -> None:
-        for number in _NUMBERS:
-            try:
-                loop.remove_signal_handler(number)
-            except NotImplementedError:
-                return
+        while heard:
+            loop.remove_signal_handler(heard.pop())
 
-    try:
-        for number in _NUMBERS:
+    with suppress(NotImplementedError, RuntimeError):
+        for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, tell)
-    except NotImplementedError:
-        pass
+            heard.append(number)
     try:
         yield restore
     finally:
