@@ -243,18 +243,17 @@ asyncio.run(main())
 
 @pytest.mark.parametrize(
     ("package", "extra"),
-    [("sqlalchemy", "batch"), ("aiosqlite", "batch"), ("asyncpg", "postgresql")],
+    [("sqlalchemy", "batch"), ("greenlet", "postgresql"), ("asyncpg", "postgresql")],
 )
 def test_package_that_is_missing(package, extra):
     """The error says what to install."""
-    url = "postgresql://h/d" if package == "asyncpg" else "sqlite:///runs.db"
     code = f"""
 import sys
 sys.modules[{package!r}] = None
 from dify_workflow_async.errors import ConfigurationError
 try:
     from dify_workflow_async.batch.journal import Journal
-    Journal.open({url!r})
+    Journal.open("postgresql://h/d")
 except ConfigurationError as error:
     print(error)
 """

@@ -23,7 +23,7 @@ from ...errors import ConfigurationError
 try:
     from ._journal import Journal
 except ModuleNotFoundError as error:
-    if error.name not in {"sqlalchemy", "greenlet"}:
+    if error.name != "sqlalchemy":
         raise
     msg = "a journal needs SQLAlchemy: pip install 'dify-workflow-async[batch]'"
     raise ConfigurationError(msg) from None

@@ -20,7 +20,7 @@ from ._schema import OWNERS, ROWS
 from ._turn import Turn, insert_new
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class Offer:
     """Rows, and the states whose rows are to be run again although they ended."""
 

@@ -17,7 +17,7 @@ from ...errors import ConfigurationError, JournalError, UsageError
 from ...models import RunRef
 from .._values import Claim, Record, Row, State, Totals, Verdict
 from . import _held, _incoming, _reads
-from ._database import Database, checked, url_of
+from ._database import Database, url_of
 from ._held import Change
 from ._incoming import Addition, Demand, Offer
 from ._records import columns_of_end, columns_of_ref, identity, json_text
@@ -151,10 +151,13 @@ class Journal:
         await asyncio.shield(self._open.ask(handler, change))
 
     async def _claims(
-        self, handler: Handler[P, list[Claim]], asked: Sequence[P], *, rows: int = 1
+        self, handler: Handler[P, list[Claim]], asked: Mapping[P, int]
     ) -> list[list[Claim]]:
-        """Claim rows; who is cancelled meanwhile has claimed none."""
-        answers = [self._open.ask(handler, each, rows=rows) for each in asked]
+        """Claim rows; who is cancelled meanwhile has claimed none.
+
+        *asked* tells how many rows each of the questions may claim.
+        """
+        answers = [self._open.ask(handler, x, rows=rows) for x, rows in asked.items()]
         try:
             return [await asyncio.shield(answer) for answer in answers]
         except BaseException:
@@ -202,8 +205,9 @@ class Journal:
             one claim for each row, in their order.
         """
         states = frozenset(rerun)
-        asked = [Offer(rows=part, rerun=states) for part in _parts(rows)]
-        answers = await self._claims(_incoming.offer, asked, rows=_CHUNK)
+        parts = [Offer(rows=part, rerun=states) for part in _parts(rows)]
+        asked = {part: len(part.rows) for part in parts}
+        answers = await self._claims(_incoming.offer, asked)
         return [claim for claims in answers for claim in claims]
 
     async def add(
@@ -256,7 +260,7 @@ class Journal:
             rerun: states whose rows are to be run again although they ended.
         """
         demand = Demand(batch=batch, limit=limit, rerun=frozenset(rerun))
-        (claims,) = await self._claims(_incoming.take, [demand])
+        (claims,) = await self._claims(_incoming.take, {demand: limit})
         return claims
 
     async def known(self, row: Row, ref: RunRef) -> None:
@@ -326,7 +330,7 @@ class Journal:
 def _url(where: str | PathLike[str]) -> sa.URL:
     if isinstance(where, str) and "://" in where:
         return url_of(where)
-    return checked(sa.URL.create("sqlite", database=fspath(where)))
+    return sa.URL.create("sqlite", database=fspath(where))
 
 
 def _parts(rows: Sequence[Row]) -> list[Sequence[Row]]:
