@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import re
 import sys
+import zipfile
 
 from decimal import Decimal
 
@@ -247,6 +249,19 @@ def test_excel(tmp_path):
         TableError, match="no sheet 'third'; there is 'first', 'second'"
     ):
         read_table(path, sheet="third")
+
+
+def test_a_workbook_without_sheets(tmp_path):
+    """It has nothing to read, and says so."""
+    path = workbook(tmp_path / "a.xlsx", ("first", [["a"]]))
+    with zipfile.ZipFile(path) as old:
+        parts = {name: old.read(name) for name in old.namelist()}
+    with zipfile.ZipFile(path, "w") as new:
+        for name, part in parts.items():
+            new.writestr(name, re.sub(b"<sheet [^>]*>", b"", part))
+
+    with pytest.raises(TableError, match="there is no sheet ''; there is none"):
+        read_table(path)
 
 
 def test_an_empty_sheet(tmp_path):

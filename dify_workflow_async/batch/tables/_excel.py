@@ -28,7 +28,7 @@ class ExcelSource:
     def __init__(self, reading: Reading) -> None:
         self._path = reading.path
         sheet = self._sheet(reading)
-        rows: Iterator[list[Any]] = iter(sheet.iter_rows())
+        rows: Iterator[list[Any]] = iter(sheet.to_python())
         header: list[Any] = next(rows, list[Any]())
         self.columns = names_of(list(map(_value, header)), str(self._path))
         self._rows = [row for row in rows if not all(map(is_empty, row))]
@@ -39,9 +39,9 @@ class ExcelSource:
             with told(self._path), self._path.open("rb") as file:
                 workbook = calamine.CalamineWorkbook.from_filelike(file)
                 names = workbook.sheet_names
-                wanted = reading.sheet or names[0]
+                wanted = reading.sheet or next(iter(names), "")
                 if wanted not in names:
-                    has = ", ".join(map(repr, names))
+                    has = ", ".join(map(repr, names)) or "none"
                     msg = f"there is no sheet {wanted!r}; there is {has}"
                     raise TableError(msg, path=str(self._path))
                 return workbook.get_sheet_by_name(wanted)
