@@ -8,9 +8,10 @@ import os
 import sys
 
 from contextlib import asynccontextmanager
+from fnmatch import fnmatch
 
 from dify_workflow_async.local import App, LocalServer, Node, Scenario, Sleep, Variable
-from dify_workflow_async.local.faults import Stall
+from dify_workflow_async.local.faults import Silence, Stall
 
 
 # Not in development mode, in which asyncio tells of all that takes long.
@@ -39,11 +40,16 @@ class Held:
     Args:
         behaviour: of its app.
         after: how many runs are answered at once before.
+        path: of requests that are held altogether, such as ``*/stop``.
     """
 
-    def __init__(self, behaviour: Scenario = ANSWER, after: int = 0) -> None:
+    def __init__(
+        self, behaviour: Scenario = ANSWER, *, after: int = 0, path: str = ""
+    ) -> None:
         self.app = App(behaviour)
         self.go_on = asyncio.Event()
+        self.reached = asyncio.Event()
+        self._path = path
         self._after = after
         self._seen = 0
         self._more = asyncio.Condition()
@@ -51,6 +57,9 @@ class Held:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def _plan(self, request):
+        if fnmatch(request.path, self._path):
+            self.reached.set()
+            return Silence(until=self.go_on)
         if request.path != "/v1/workflows/run":
             return None
         self._seen += 1

@@ -264,6 +264,44 @@ async def test_interrupted_twice(tmp_path, journal):
     assert told.startswith("3 rows: ")
 
 
+async def test_interrupted_three_times(tmp_path):
+    """Who cannot wait for the stops to be answered need not."""
+    table(tmp_path / "in.csv", 4, query="query")
+    command = ("batch", "in.csv", "-o", "out.csv", "--concurrency", "2")
+    async with (
+        Held(ENDLESS, after=99, path="*/stop") as held,
+        Process.start(held.server, *command, cwd=tmp_path) as process,
+    ):
+        await held.runs(2)
+        process.send(signal.SIGINT)
+        await process.says("stopping: ")
+        process.send(signal.SIGINT)
+        await held.reached.wait()
+        process.send(signal.SIGINT)
+        code, _ = await process.end()
+
+    assert code == 130
+    assert "Traceback" not in process.said
+
+
+async def test_interrupted_before_it_begins(tmp_path):
+    """Then nothing is run, and nothing is left."""
+    table(tmp_path / "in.csv", 4, query="query")
+    command = ("batch", "in.csv", "-o", "out.csv", "--journal", "runs.db")
+    async with (
+        Held(path="*/parameters") as held,
+        Process.start(held.server, *command, cwd=tmp_path) as process,
+    ):
+        await held.reached.wait()
+        process.send(signal.SIGINT)
+        code, told = await process.end()
+
+        assert (code, told) == (130, "")
+        assert "Traceback" not in process.said
+        assert not held.server.runs
+    assert [x.name for x in tmp_path.iterdir()] == ["in.csv"]
+
+
 # -- the terminal --------------------------------------------------------------------
 
 
