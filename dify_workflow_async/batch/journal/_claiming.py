@@ -10,6 +10,7 @@ import attrs
 import sqlalchemy as sa
 
 from .._values import Claim, Record, Row, State, Verdict
+from ._many import Many, bound
 from ._records import record_of
 from ._schema import ROWS
 from ._turn import Turn
@@ -23,6 +24,25 @@ _NO_RUN = dict.fromkeys(
     (
         *("run_id", "task_id", "run_user", "status", "outputs", "elapsed_time"),
         *("total_tokens", "total_price", "currency"),
+    )
+)
+
+_ONE = sa.update(ROWS).where(ROWS.c.identity == sa.bindparam("which"))
+_HOLD = Many(
+    _ONE.values(
+        owner=sa.bindparam("us"),
+        attempts=ROWS.c.attempts + 1,
+        **bound(("state", "started_at")),
+    )
+)
+_LOSE_SIGHT = Many(
+    _ONE.values(
+        owner=None,
+        state=State.UNKNOWN.value,
+        error_type="RunStateUnknown",
+        error=_LOST_SIGHT,
+        **_NO_RUN,
+        **bound(("finished_at",)),
     )
 )
 
@@ -114,30 +134,9 @@ class Claiming:
 
     def write(self) -> None:
         """Write what was decided."""
-        owner, now = self._turn.owner, self._turn.now
-        self._update(
-            self._claimed,
-            owner=owner,
-            state=sa.bindparam("state"),
-            attempts=ROWS.c.attempts + 1,
-            started_at=now,
-        )
-        self._update(
-            self._unknown,
-            owner=None,
-            state=State.UNKNOWN.value,
-            error_type="RunStateUnknown",
-            error=_LOST_SIGHT,
-            finished_at=now,
-            **_NO_RUN,
-        )
-
-    def _update(self, which: list[dict[str, Any]], **values: Any) -> None:
-        if which:
-            one = ROWS.c.identity == sa.bindparam("which")
-            self._turn.connection.execute(
-                sa.update(ROWS).where(one).values(values), which
-            )
+        turn = self._turn
+        _HOLD(turn.connection, self._claimed, us=turn.owner, started_at=turn.now)
+        _LOSE_SIGHT(turn.connection, self._unknown, finished_at=turn.now)
 
 
 def _verdict(state: State | None, rerun: frozenset[State]) -> Verdict:

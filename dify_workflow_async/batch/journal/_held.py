@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from ...errors import LeaseLost
 from .._values import State
+from ._many import Many, bound
 from ._schema import ROWS
 from ._turn import Turn
 
@@ -30,17 +31,45 @@ class Change:
 Answer = LeaseLost | None
 
 
+_OURS = (
+    sa.update(ROWS)
+    .where(ROWS.c.identity == sa.bindparam("which"))
+    # We own what we hold, but for one case: a commit was done, and its answer was lost.
+    # When it is repeated, others may be at the row.
+    .where(ROWS.c.owner == sa.bindparam("us", type_=sa.BigInteger))
+)
+_REF = ("run_id", "task_id", "run_user")
+_END = (
+    *("state", *_REF, "status", "outputs", "error_type", "error", "elapsed_time"),
+    *("total_tokens", "total_price", "currency"),
+)
+_KNOWN = Many(_OURS.values({"state": State.RUNNING.value, **bound(_REF)}))
+_FINISH = Many(_OURS.values({"owner": None, **bound((*_END, "finished_at"))}))
+_RELEASE = Many(
+    _OURS.values(
+        owner=None,
+        state=sa.case(
+            (
+                ROWS.c.state == State.STARTED.value,
+                sa.bindparam("before", type_=sa.Text),
+            ),
+            else_=ROWS.c.state,
+        ),
+    )
+)
+
+
 def known(turn: Turn, asked: Sequence[Change]) -> list[Answer]:
-    """Write the ids of runs; all have the same columns."""
-    answers = _answers(turn, asked)
-    _write(turn, asked, {"state": State.RUNNING.value})
-    return answers
+    """Write the ids of runs."""
+    _KNOWN(turn.connection, _ours(turn, asked), us=turn.owner)
+    return _answers(turn, asked)
 
 
 def finish(turn: Turn, asked: Sequence[Change]) -> list[Answer]:
-    """Write how rows ended, and end the claims; all have the same columns."""
+    """Write how rows ended, and end the claims."""
+    ours = _ours(turn, asked)
+    _FINISH(turn.connection, ours, us=turn.owner, finished_at=turn.now)
     answers = _answers(turn, asked)
-    _write(turn, asked, {"owner": None, "finished_at": turn.now})
     turn.ended.update(change.row for change in asked)
     return answers
 
@@ -49,37 +78,24 @@ def release(turn: Turn, asked: Sequence[Change]) -> list[Answer]:
     """Give claims back; it is no fault not to have one."""
     before = turn.holder.held
     ours = [
-        attrs.evolve(change, values={"before": before[change.row].value})
+        {"which": change.row, "before": before[change.row].value}
         for change in asked
         if turn.holds(change.row)
     ]
-    as_it_was: sa.Case[str] = sa.case(
-        (ROWS.c.state == State.STARTED.value, sa.bindparam("before", type_=sa.Text)),
-        else_=ROWS.c.state,
-    )
-    _write(turn, ours, {"owner": None, "state": as_it_was})
-    turn.ended.update(change.row for change in ours)
+    _RELEASE(turn.connection, ours, us=turn.owner)
+    turn.ended.update(change.row for change in asked)
     return [None] * len(asked)
+
+
+def _ours(turn: Turn, asked: Sequence[Change]) -> list[dict[str, Any]]:
+    return [
+        {"which": change.row, **change.values}
+        for change in asked
+        if turn.holds(change.row)
+    ]
 
 
 def _answers(turn: Turn, asked: Sequence[Change]) -> list[Answer]:
     return [
         None if turn.holds(change.row) else LeaseLost(change.key) for change in asked
     ]
-
-
-def _write(turn: Turn, asked: Sequence[Change], fixed: Mapping[str, Any]) -> None:
-    ours = [change for change in asked if turn.holds(change.row)]
-    if not ours:
-        return
-    columns: dict[str, Any] = {
-        n: sa.bindparam(n) for n in ours[0].values if n in ROWS.c
-    }
-    turn.connection.execute(
-        # We own what we hold, but for one case: a commit was done, and its answer was
-        # lost. When it is repeated, others may be at the row.
-        sa.update(ROWS)
-        .where(ROWS.c.identity == sa.bindparam("which"), ROWS.c.owner == turn.owner)
-        .values({**columns, **fixed}),
-        [{"which": change.row, **change.values} for change in ours],
-    )

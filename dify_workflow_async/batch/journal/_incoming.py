@@ -6,7 +6,7 @@ answer for each.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from .._values import Claim, Record, Row, State, Verdict
 from ._claiming import AGAIN, Claiming
+from ._many import Many, bound
 from ._records import UNDER_WAY, columns_of_row, identity, record_of, row_of
 from ._schema import OWNERS, ROWS
 from ._turn import Turn, insert_new
@@ -51,16 +52,30 @@ class Demand:
     rerun: frozenset[State]
 
 
+_PUT_IN = Many(
+    sa.update(ROWS)
+    .where(ROWS.c.identity == sa.bindparam("which"))
+    .values(bound(("state", "batch", "number", "inputs")))
+)
+
+
 def offer(turn: Turn, asked: Sequence[Offer]) -> list[list[Claim]]:
     """Claim what is to be run, and tell how the rest stands."""
-    rows = {identity(row): (row, each.rerun) for each in asked for row in each.rows}
+    ids = [[identity(row) for row in each.rows] for each in asked]
+    rows = {
+        which: (row, each.rerun)
+        for each, those in zip(asked, ids, strict=True)
+        for row, which in zip(each.rows, those, strict=True)
+    }
     first = {
         "state": State.STARTED.value,
         "owner": turn.become_owner(),
         "attempts": 1,
         "started_at": turn.now,
     }
-    new = _insert(turn, [columns_of_row(row) | first for row, _ in rows.values()])
+    new = _insert(
+        turn, {x: columns_of_row(row) | first for x, (row, _) in rows.items()}
+    )
     turn.gained.update(dict.fromkeys(new, State.PENDING))
     claims = {which: _first_claim(turn, rows[which][0]) for which in new}
     if len(new) < len(rows):
@@ -68,7 +83,8 @@ def offer(turn: Turn, asked: Sequence[Offer]) -> list[list[Claim]]:
         for found in claiming.lock(rows.keys() - new):
             claims[found.identity] = claiming.claim(found, *rows[found.identity])
         claiming.write()
-    return [[_given(claims, row) for row in each.rows] for each in asked]
+    told: set[bytes] = set()
+    return [[_told(claims[which], which, told) for which in those] for those in ids]
 
 
 def _first_claim(turn: Turn, row: Row) -> Claim:
@@ -82,12 +98,11 @@ def _first_claim(turn: Turn, row: Row) -> Claim:
     return Claim(verdict=Verdict.RUN, record=record, row=row)
 
 
-def _given(claims: dict[bytes, Claim], row: Row) -> Claim:
-    """The claim on a row; whoever asks a second time finds it held."""
-    which = identity(row)
-    claim = claims[which]
-    if claim.verdict in {Verdict.RUN, Verdict.RECOVER}:
-        claims[which] = attrs.evolve(claim, verdict=Verdict.HELD)
+def _told(claim: Claim, which: bytes, told: set[bytes]) -> Claim:
+    """A claim; who asks for the same row a second time is told that it is held."""
+    if which in told:
+        return attrs.evolve(claim, verdict=Verdict.HELD)
+    told.add(which)
     return claim
 
 
@@ -98,7 +113,9 @@ def add(turn: Turn, asked: Sequence[Addition]) -> list[list[Record]]:
         for each in asked
         for row, inputs in zip(each.rows, each.inputs, strict=True)
     }
-    new = _insert(turn, [columns | {"attempts": 0} for _, columns in rows.values()])
+    new = _insert(
+        turn, {which: columns | {"attempts": 0} for which, (_, columns) in rows.items()}
+    )
     records = {
         identity(row): Record(key=row.key, digest=row.digest, state=State.PENDING)
         for each in asked
@@ -113,7 +130,7 @@ def add(turn: Turn, asked: Sequence[Addition]) -> list[list[Record]]:
         if record.state in AGAIN | rerun | UNDER_WAY:
             state = records[found.identity].state.value
             waiting.append({**columns, "which": found.identity, "state": state})
-    _put_in(turn, waiting)
+    _PUT_IN(turn.connection, waiting)
     return [[records[identity(row)] for row in each.rows] for each in asked]
 
 
@@ -124,14 +141,6 @@ def _columns_of_addition(addition: Addition, row: Row, inputs: str) -> dict[str,
         "batch": addition.batch,
         "inputs": inputs,
     }
-
-
-def _put_in(turn: Turn, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        changed = ("state", "batch", "number", "inputs")
-        statement = sa.update(ROWS).where(ROWS.c.identity == sa.bindparam("which"))
-        statement = statement.values({n: sa.bindparam(n) for n in changed})
-        turn.connection.execute(statement, rows)
 
 
 def take(turn: Turn, asked: Sequence[Demand]) -> list[list[Claim]]:
@@ -164,7 +173,8 @@ def _take(turn: Turn, demand: Demand) -> list[Claim]:
     return claims
 
 
-def _insert(turn: Turn, rows: list[dict[str, Any]]) -> set[bytes]:
+def _insert(turn: Turn, rows: Mapping[bytes, Mapping[str, Any]]) -> set[bytes]:
     """Put in what is not in yet, and tell which that was."""
     statement = insert_new(turn.connection, ROWS).returning(ROWS.c.identity)
-    return set(turn.connection.scalars(statement, rows))
+    values = [{"identity": which, **columns} for which, columns in rows.items()]
+    return set(turn.connection.scalars(statement, values))

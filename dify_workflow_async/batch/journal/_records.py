@@ -36,7 +36,6 @@ def identity(row: Row | Record) -> bytes:
 def columns_of_row(row: Row) -> dict[str, Any]:
     """What is kept of a row that comes in."""
     return {
-        "identity": identity(row),
         "key": _text(row.key),
         "digest": row.digest,
         "number": row.index,

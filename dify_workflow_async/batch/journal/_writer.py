@@ -166,6 +166,7 @@ class Writer:
                 continue
             if isinstance(answer, Exception):
                 question.answer.set_exception(answer)
+                question.answer.exception()  # nobody may be left who asks for it
             else:
                 question.answer.set_result(answer)
 
