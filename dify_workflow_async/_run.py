@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -93,6 +93,13 @@ class RunStream(StreamLife):
             async for event in events:
                 return event
         raise StopAsyncIteration
+
+    def on_id(self, tell: Callable[[], object]) -> None:
+        """Have *tell* called when one of the run's ids becomes known; see `ref`.
+
+        It is for who cannot wait for `begun`, which reads ahead. One may ask.
+        """
+        self._events.on_id = tell
 
     async def begun(self) -> RunRef:
         """Wait until the run's ids are known; no event is lost to who iterates.

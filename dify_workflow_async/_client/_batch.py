@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from typing import Any, Unpack
 
 import attrs
@@ -117,10 +119,12 @@ class _Work:
             result = await self._recover(known)
         else:
             call = new_run(row.inputs, self._defaults, row=row, **self._options)
-            async with RunStream(self._api, call) as run:
-                if self._is_kept:
-                    await started(await run.begun())
-                result = await run.result()
+            run = RunStream(self._api, call)
+            if self._is_kept:
+                result = await _Told(run, started).result()
+            else:
+                async with run:
+                    result = await run.result()
         return checked(result, check=True, output=self._output)
 
     async def _recover(self, known: RunRef) -> RunResult[Any]:
@@ -144,6 +148,41 @@ class _Work:
             msg = f"the run that was started for this row: {error.message}"
             raise RunInterrupted(msg, run_id=run_id, task_id=task_id) from error
         return result_of_detail(detail, known)
+
+
+class _Told:
+    """A run that tells its id while it is read on."""
+
+    def __init__(self, run: RunStream, started: Started) -> None:
+        self._run = run
+        self._started = started
+        self._soon: asyncio.Handle | None = None
+        self._telling: asyncio.Future[None] | None = None
+        run.on_id(self._learn)
+
+    def _learn(self) -> None:
+        if self._soon is None and self._run.ref is not None:
+            self._soon = asyncio.get_running_loop().call_soon(self._tell)
+
+    def _tell(self) -> None:
+        if (ref := self._run.ref) is not None:
+            self._telling = asyncio.ensure_future(self._started(ref))
+
+    async def result(self) -> RunResult[Any]:
+        """Read it to its end.
+
+        Raises:
+            LeaseLost: somebody else has the row; the run was one too many.
+            DifyError: as for `RunStream`.
+        """
+        try:
+            async with self._run:
+                return await self._run.result()
+        finally:
+            if self._telling is not None:
+                await self._telling
+            elif self._soon is not None:
+                self._soon.cancel()  # its end is told at once, and tells the id, too
 
 
 async def _digest_with_files(inputs: Any) -> str:
