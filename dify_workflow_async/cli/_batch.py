@@ -192,5 +192,5 @@ def _done(work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(work)
     except DifyError as error:
         raise _Refused(str(error)) from error
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         raise click.exceptions.Exit(130) from None  # as shells have it

@@ -17,6 +17,7 @@ from ..batch.tables import Checked, Results, Table, TableRow, read_table
 from ..errors import ConfigurationError, TableError
 from ._batch_watch import Watch
 from ._progress import display, printable
+from ._signals import Interrupts, on_interrupt
 
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ async def run(request: Request) -> int:
         DifyError: nothing was run.
     """
     async with AsyncExitStack() as stack:
+        interrupts = Interrupts()
+        stack.enter_context(on_interrupt(interrupts))
         client = await stack.enter_async_context(
             WorkflowClient(base_url=request.base_url, user=request.user)
         )
@@ -82,7 +85,8 @@ async def run(request: Request) -> int:
             for text in _beginning(table, checked, request, had):
                 shown.say(text)
         results.open()
-        return await Watch(batch, results, shown, checked.rows).through()
+        watch = Watch(batch, results, shown, checked.rows, interrupts)
+        return await watch.through()
 
 
 async def _read(request: Request, client: WorkflowClient) -> tuple[Table, Checked]:

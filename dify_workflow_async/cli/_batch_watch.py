@@ -12,7 +12,7 @@ from ..batch import Batch, BatchItem, State
 from ..batch.tables import Results, Written
 from ..errors import DifyError, TableError
 from ._progress import Display, printable, summarize
-from ._signals import on_interrupt
+from ._signals import Interrupts
 
 
 SUCCEEDED, SOME_DID_NOT, NOTHING_RUN, NOT_ALL = 0, 1, 2, 3
@@ -30,17 +30,23 @@ class Watch:
         results: open.
         shown: where to tell of it.
         total: how many rows there are.
+        interrupts: of the first two the batch is to be stopped.
     """
 
     def __init__(
-        self, batch: Batch, results: Results, shown: Display, total: int
+        self,
+        batch: Batch,
+        results: Results,
+        shown: Display,
+        total: int,
+        interrupts: Interrupts,
     ) -> None:
         self._batch = batch
         self._results = results
         self._shown = shown
         self._total = total
         self._states: Counter[State] = Counter()
-        self._interrupts = 0
+        self._interrupts = interrupts
 
     async def through(self) -> int:
         """Run it, and write the table.
@@ -53,12 +59,12 @@ class Watch:
         """
         failures: list[DifyError] = []
         async with self._batch as batch:
-            with on_interrupt(self._interrupted) as self._let_go:
-                try:
-                    async for item in batch:
-                        self._take(item)
-                except DifyError as error:
-                    failures.append(error)
+            self._interrupts.answers = [self._stop, self._abort]
+            try:
+                async for item in batch:
+                    self._take(item)
+            except DifyError as error:
+                failures.append(error)
         try:
             written = await asyncio.to_thread(self._results.finish)
         except TableError as error:
@@ -69,20 +75,16 @@ class Watch:
             click.echo(f"Error: {failure}", err=True)
         return self._status(failed=bool(failures))
 
-    def _interrupted(self) -> None:
-        """Stop gently the first time, not so the second; a third is the system's."""
-        self._interrupts += 1
-        running = self._batch.progress.running
-        if self._interrupts == 1:
-            self._batch.stop()
-            self._shown.say(
-                f"stopping: no more rows start; {running} that run go on to their "
-                "end, unless you interrupt once more"
-            )
-        else:
-            self._batch.abort()
-            self._let_go()
-            self._shown.say(f"stopping {running} runs")
+    def _stop(self) -> None:
+        self._batch.stop()
+        self._shown.say(
+            f"stopping: no more rows start; {self._batch.progress.running} that run "
+            "go on to their end, unless you interrupt once more"
+        )
+
+    def _abort(self) -> None:
+        self._shown.say(f"stopping {self._batch.progress.running} runs")
+        self._batch.abort()
 
     def _take(self, item: BatchItem) -> None:
         self._results.add(item)
@@ -109,9 +111,9 @@ class Watch:
 
     def _status(self, *, failed: bool) -> int:
         ended = self._states.total()
-        if failed or (self._interrupts and ended < self._total):
+        if failed or (self._interrupts.count and ended < self._total):
             return NOT_ALL
-        if self._interrupts > 1 and self._states[State.SUCCEEDED] < ended:
+        if self._interrupts.count > 1 and self._states[State.SUCCEEDED] < ended:
             return NOT_ALL
         return SUCCEEDED if self._states[State.SUCCEEDED] == ended else SOME_DID_NOT
 
