@@ -84,6 +84,10 @@ class PostgreSQL:
         self._run("createdb", *where, name)
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{name}"
 
+    def execute(self, url: str, statement: str) -> None:
+        """Do something to a database behind everybody's back."""
+        self._run("psql", "-d", url, "-c", statement)
+
 
 def missing() -> str | None:
     """Why there can be no server; None if there can."""

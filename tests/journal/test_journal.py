@@ -290,7 +290,7 @@ async def test_two_owners_never_both_run_a_row(opened):
 
 async def test_cancelled_offer_claims_nothing(journal, opened, rows):
     """Rows that nobody was told of are free again."""
-    offering = asyncio.create_task(journal.offer(rows))
+    offering = asyncio.create_task(journal.offer([*rows, rows[0]]))
     await asyncio.sleep(0)  # now it is asked, and not answered
     offering.cancel()
     with pytest.raises(asyncio.CancelledError):

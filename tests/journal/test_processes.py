@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
+from sqlalchemy import event
+
 from dify_workflow_async.batch._values import Record, State, Verdict
 from dify_workflow_async.batch.journal import Journal, _process
 from dify_workflow_async.errors import LeaseLost
@@ -186,6 +188,29 @@ async def test_claims_lost_by_a_journal_of_ours(opened, caplog):
         await silent.known(row_of("a"), RunRef(workflow_run_id="r"))
 
     assert "lost its claims on 1 rows" in caplog.text
+
+
+@pytest.mark.postgresql
+async def test_owner_that_beats_while_it_is_struck(postgresql):
+    """Who comes back to life at the last moment keeps what it holds."""
+    where = postgresql.new_database()
+    silent, other = Journal.open(where, lease=0.2, heartbeat=0.1), Journal.open(where)
+    async with silent, other:
+        await silent.offer([row_of("a")])
+        silent._beating.cancel()
+        await asyncio.sleep(0.3)  # it is time itself that is tested
+
+        def beat(connection, cursor, statement, *_) -> None:
+            if statement.startswith("DELETE"):
+                postgresql.execute(
+                    where, "UPDATE dify_batch_owners SET expires_at = expires_at + 60"
+                )
+
+        engine = other._database._driver._engine.sync_engine
+        event.listen(engine, "before_cursor_execute", beat)
+        assert await offered(other, "a") == [Verdict.HELD]
+        event.remove(engine, "before_cursor_execute", beat)
+        await silent.known(row_of("a"), RunRef(workflow_run_id="r"))
 
 
 async def test_many_processes_share_the_rows(start):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import shutil
 import sqlite3
 import subprocess
@@ -16,12 +17,18 @@ import pytest
 
 from dify_workflow_async.batch._values import Record, Row, State, Verdict
 from dify_workflow_async.batch.journal import Journal
-from dify_workflow_async.errors import ConfigurationError, JournalUnavailable
+from dify_workflow_async.errors import (
+    ConfigurationError,
+    JournalUnavailable,
+    NotAJournal,
+)
+from dify_workflow_async.models import RunRef
 
 from .._postgresql import PostgreSQL, programs
 
 
 ROW = Row(index=0, key="k", inputs={}, digest="d")
+REF = RunRef(workflow_run_id="r")
 END = Record(key="k", digest="d", state=State.SUCCEEDED)
 
 
@@ -224,6 +231,91 @@ async def test_server_that_stays_away(own_server):
         assert await journal.counts() == {State.STARTED: 1}
 
 
+async def test_commit_whose_answer_is_lost(opened, monkeypatch):
+    """It is repeated, and comes to the same: nothing is run, or told, twice."""
+    journal, other = await opened(), await opened()
+    driver = journal._database._driver
+    run = driver.run
+    lost = 0
+
+    async def lose_every_second(work, *, writes):
+        nonlocal lost
+        answer = await run(work, writes=writes)
+        if (lost := lost + 1) % 2:
+            raise driver.errors[0]
+        return answer
+
+    monkeypatch.setattr(driver, "run", lose_every_second)
+    monkeypatch.setattr(driver, "passes", lambda _: True)
+    second = Row(index=1, key="l", inputs={}, digest="d")
+
+    assert [c.verdict for c in await journal.offer([ROW, second])] == [Verdict.RUN] * 2
+    await journal.known(ROW, REF)
+    await journal.known(second, REF)
+    await journal.finish(END)
+    await journal.release(second)
+    (again,) = await journal.offer([second])
+
+    assert (again.verdict, again.record.ref) == (Verdict.RECOVER, REF)
+    assert lost >= 12  # or more, if a heartbeat came in between
+    assert [c.verdict for c in await other.offer([ROW, second])] == [
+        Verdict.DONE,
+        Verdict.HELD,
+    ]
+
+
+async def test_tables_that_are_gone(where):
+    """Trying again does not help, so it is told at once."""
+    async with Journal.open(where) as journal:
+        await journal.offer([ROW])
+        await journal._database.transaction(
+            lambda connection: connection.exec_driver_sql("DROP TABLE dify_batch_rows"),
+            writes=True,
+        )
+        async with asyncio.timeout(10):
+            with pytest.raises(JournalUnavailable, match="dify_batch_rows"):
+                await journal.counts()
+
+
+async def test_one_bad_question_among_many(where):
+    """A row that cannot be read is told to whoever asks for it, and to nobody else."""
+    good = Row(index=1, key="good", inputs={})
+    async with Journal.open(where) as journal:
+        await journal.add([ROW], batch="b")
+        await journal._database.transaction(
+            lambda connection: connection.exec_driver_sql(
+                "UPDATE dify_batch_rows SET state = 'odd'"
+            ),
+            writes=True,
+        )
+
+        bad, (claim,) = await asyncio.gather(
+            journal.offer([ROW]), journal.offer([good]), return_exceptions=True
+        )
+
+        assert isinstance(bad, NotAJournal)
+        assert claim.verdict is Verdict.RUN
+
+
+async def test_writer_that_is_cancelled(tmp_path):
+    """Who still waits for it when the loop ends is cancelled, too."""
+    file = tmp_path / "runs.db"
+    async with Journal.open(file) as journal:
+        other = sqlite3.connect(file, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        first = asyncio.create_task(journal.offer([ROW]))
+        await asyncio.sleep(0.01)  # in the thread now, which waits for the lock
+        second = asyncio.create_task(journal.counts())
+        await asyncio.sleep(0)
+        journal._writer._task.cancel()
+        other.execute("ROLLBACK")
+        other.close()
+
+        outcomes = await asyncio.gather(first, second, return_exceptions=True)
+
+    assert [type(outcome) for outcome in outcomes] == [asyncio.CancelledError] * 2
+
+
 async def test_loop_that_ends_before_the_journal(where):
     """A program that leaves without closing hears of no lost task."""
     code = f"""
@@ -239,6 +331,23 @@ asyncio.run(main())
 """
     done = await asyncio.to_thread(run_python, code)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_packages_that_are_missing_at_import(monkeypatch):
+    """What we can name we name; a fault of our own is not hidden by that."""
+    name = "dify_workflow_async.batch.journal"
+    for module in [name for name in sys.modules if name.startswith("sqlalchemy")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "sqlalchemy", None)
+    for module in [each for each in sys.modules if each.startswith(name)]:
+        monkeypatch.delitem(sys.modules, module)
+
+    with pytest.raises(ConfigurationError, match="needs SQLAlchemy: pip install"):
+        importlib.import_module(name)
+
+    monkeypatch.setitem(sys.modules, f"{name}._journal", None)
+    with pytest.raises(ModuleNotFoundError, match="_journal"):
+        importlib.import_module(name)
 
 
 @pytest.mark.parametrize(

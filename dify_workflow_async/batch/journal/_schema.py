@@ -29,6 +29,7 @@ OWNERS = sa.Table(
     "dify_batch_owners",
     _METADATA,
     sa.Column("id", sa.BigInteger, primary_key=True),
+    sa.Column("token", sa.Text),
     sa.Column("host", sa.Text),
     sa.Column("machine", sa.Text),
     sa.Column("pid", sa.BigInteger),
@@ -74,6 +75,7 @@ MIGRATIONS: list[tuple[str, ...]] = [
         # Ids of owners are never given again: a claim of one that is gone stays so.
         """CREATE TABLE dify_batch_owners (
             id {id},
+            token TEXT NOT NULL UNIQUE,
             host TEXT NOT NULL,
             machine TEXT,
             pid BIGINT NOT NULL,

@@ -9,6 +9,7 @@ line in the table is read first, and locked: until the commit, nobody strikes us
 from __future__ import annotations
 
 from collections.abc import Collection
+from secrets import token_hex
 from typing import Any, Self
 
 import attrs
@@ -34,12 +35,14 @@ class Holder:
 
     Attributes:
         lease: seconds.
+        token: by which we know ourselves; our id is the database's to give.
         owner: our id; None before the first claim.
         held: the rows that we hold, and how they stood before.
     """
 
     lease: float
     process: Process = attrs.field(factory=Process.this)
+    token: str = attrs.field(factory=lambda: token_hex(16))
     owner: int | None = None
     held: dict[bytes, State] = attrs.field(factory=dict[bytes, State])
 
@@ -81,25 +84,31 @@ class Turn:
     @classmethod
     def begin(cls, connection: sa.Connection, holder: Holder) -> Self:
         """Look who we are; if somebody took us for gone, be somebody new."""
-        turn = cls(connection=connection, holder=holder, owner=holder.owner)
         clock: sa.ColumnElement[float] = sa.literal_column(
             _CLOCKS[connection.dialect.name], sa.Double()
         )
-        now = sa.select(clock.label("now"))
-        we = now.where(OWNERS.c.id == holder.owner).with_for_update(read=True)
-        found = connection.execute(we).first() if holder.owner is not None else None
-        turn.now = found.now if found else connection.execute(now).scalar_one()
-        if holder.owner is not None and not found:
-            turn.owner = None
-            turn._come_back(holder.owner)
+        us = (
+            sa.select(OWNERS.c.id, clock.label("now"))
+            .where(OWNERS.c.token == holder.token)
+            .with_for_update(read=True)
+        )
+        found = connection.execute(us).first()
+        now = found.now if found else connection.execute(sa.select(clock)).scalar_one()
+        turn = cls(connection=connection, holder=holder, now=now)
+        turn.owner = found.id if found else None
+        if turn.owner != holder.owner:
+            turn._come_back()
         return turn
 
-    def _come_back(self, before: int) -> None:
-        """Keep, under a new id, what nobody took in the meantime."""
+    def _come_back(self) -> None:
+        """Keep, under our new id, what nobody took in the meantime."""
+        before, now = self.holder.owner, self.become_owner()
         kept = self.connection.scalars(
             sa.update(ROWS)
-            .where(ROWS.c.identity.in_(self.holder.held), ROWS.c.owner == before)
-            .values(owner=self.become_owner())
+            # They have our new id if all this was committed, and the answer was lost.
+            .where(ROWS.c.identity.in_(self.holder.held))
+            .where(ROWS.c.owner.in_([before, now]))
+            .values(owner=now)
             .returning(ROWS.c.identity)
         )
         self.lost = self.holder.held.keys() - set(kept)
@@ -114,6 +123,7 @@ class Turn:
         if owner is None:
             process = self.holder.process
             values = {
+                "token": self.holder.token,
                 "host": process.host,
                 "machine": process.machine,
                 "pid": process.pid,

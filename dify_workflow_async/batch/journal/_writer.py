@@ -7,7 +7,6 @@ takes them all. The busier a batch is, the more rows share the cost of a commit.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 
@@ -20,7 +19,7 @@ from typing import Any, TypeVar
 import attrs
 import sqlalchemy as sa
 
-from ...errors import JournalError, JournalUnavailable
+from ...errors import JournalUnavailable
 from . import _held, _incoming
 from ._database import Database
 from ._turn import Holder, Turn
@@ -127,8 +126,7 @@ class Writer:
         if not self._closing:
             left = self.ask(leave, None)
             self._closing = True
-            with contextlib.suppress(JournalError):  # or the lease will run out
-                await asyncio.shield(left)
+            await asyncio.wait([left])  # if that fails, the lease will run out
         await asyncio.wait([self._task])
 
     async def _run(self) -> None:
@@ -139,6 +137,7 @@ class Writer:
                 while group := self._next_group():
                     await self._answer(group)
         finally:
+            self._closing = True
             await self._database.disconnect()
             for question in self._waiting:
                 question.answer.cancel()
@@ -154,6 +153,10 @@ class Writer:
     async def _answer(self, group: list[_Question]) -> None:
         try:
             answers = await self._transaction(group)
+        except asyncio.CancelledError:  # the loop ends
+            for question in group:
+                question.answer.cancel()
+            raise
         except Exception as error:  # noqa: BLE001 - each is raised where it was asked
             if len(group) > 1 and not isinstance(error, JournalUnavailable):
                 for question in group:  # one is to blame, and the others go on
