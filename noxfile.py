@@ -21,7 +21,9 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.error_on_external_run = True
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["lint", "typing", "tests", "coverage", "speed", "docs"]
+nox.options.sessions = [
+    *("lint", "typing", "tests", "postgresql", "coverage", "speed", "docs"),
+]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)  # from the classifiers
@@ -96,7 +98,21 @@ def tests(session: nox.Session) -> None:
     """Run the tests against the built package."""
     install_wheel(session, "--group", "cov")
     session.run(
-        "coverage", "run", "-m", "pytest", *session.posargs, env=tested(session)
+        *("coverage", "run", "-m", "pytest", "-m", "not postgresql", *session.posargs),
+        env=tested(session),
+    )
+
+
+@nox.session(python=PYTHONS, requires=["build"])
+def postgresql(session: nox.Session) -> None:
+    """Run the tests that need PostgreSQL, whose programs are installed if missing."""
+    if not any(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
+        need(session, "initdb", "postgresql")
+    install_wheel(session, "--group", "cov")
+    env = tested(session) | {"DIFY_WORKFLOW_NEEDS_POSTGRESQL": "1"}
+    session.run(
+        *("coverage", "run", "-m", "pytest", "-m", "postgresql", *session.posargs),
+        env=env,
     )
 
 
@@ -112,6 +128,17 @@ def coverage(session: nox.Session) -> None:
         f"{PACKAGE / name}{end}" for name in PARTLY_COVERED for end in (".py", "/*")
     ]
     session.run("coverage", "report", f"--omit={','.join(omit)}", "--fail-under=100")
+
+
+def need(session: nox.Session, program: str, package: str) -> None:
+    """Install a package of Debian's; skip where that cannot be, but not in CI."""
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        session.run("apt-get", "update", "-q", external=True)
+        session.run("apt-get", "install", "-qy", package, external=True)
+    elif os.environ.get("CI") == "true":
+        session.error(f"{program} is missing")
+    else:
+        session.skip(f"{program} is missing: apt-get install {package}")
 
 
 def preferred_python() -> str | None:
@@ -133,13 +160,7 @@ def is_here(python: str) -> bool:
 def speed(session: nox.Session) -> None:
     """Count the instructions of the hot path (tests/speed); --record sets the bound."""
     if not shutil.which("valgrind"):
-        if os.geteuid() == 0 and shutil.which("apt-get"):
-            session.run("apt-get", "update", "-q", external=True)
-            session.run("apt-get", "install", "-qy", "valgrind", external=True)
-        elif os.environ.get("CI") == "true":
-            session.error("valgrind is missing")
-        else:
-            session.skip("valgrind is missing: apt-get install valgrind")
+        need(session, "valgrind", "valgrind")
     install_wheel(session)
     session.run("python", "tests/speed/guard.py", *session.posargs)
 
