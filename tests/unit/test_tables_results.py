@@ -285,6 +285,15 @@ def test_a_table_that_is_there(tmp_path):
     assert path.read_text() == "mine"
 
 
+def test_columns_so_far(tmp_path):
+    """They are known while the rows come: of the cells, of the run, of the outputs."""
+    with Results(tmp_path / "a.csv") as results:
+        results.add(item(0, None, text="x"))
+        columns = results.columns
+
+    assert (columns[0], columns[1], columns[-1]) == ("id", "run.row", "output.text")
+
+
 def test_no_rows(write):
     """A batch of no rows is a table with a header."""
     assert write("a.csv").read_text().startswith("run.row,run.key")

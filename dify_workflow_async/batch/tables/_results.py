@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 from os import PathLike
 from pathlib import Path
@@ -129,8 +129,11 @@ class Results:
         return self._spool
 
     @property
-    def columns(self) -> Mapping[str, Kind]:
+    def columns(self) -> tuple[str, ...]:
         """The columns so far, in their order."""
+        return tuple(self._kinds())
+
+    def _kinds(self) -> dict[str, Kind]:
         return {**self._cells, **self._run, **self._outputs}
 
     def finish(self) -> Written:
@@ -167,7 +170,7 @@ class Results:
             raise
 
     def _write(self, path: Path, rows: Iterable[Cells]) -> int:
-        columns = self.columns
+        columns = self._kinds()
         match self.path.suffix.lower():
             case ".csv":
                 write_csv(path, columns, rows)
