@@ -161,12 +161,12 @@ class _Told:
         run.on_id(self._learn)
 
     def _learn(self) -> None:
-        if self._soon is None and self._run.ref is not None:
-            self._soon = asyncio.get_running_loop().call_soon(self._tell)
+        ref = self._run.ref
+        if ref is not None and self._soon is None:
+            self._soon = asyncio.get_running_loop().call_soon(self._tell, ref)
 
-    def _tell(self) -> None:
-        if (ref := self._run.ref) is not None:
-            self._telling = asyncio.ensure_future(self._started(ref))
+    def _tell(self, ref: RunRef) -> None:
+        self._telling = asyncio.ensure_future(self._started(ref))
 
     async def result(self) -> RunResult[Any]:
         """Read it to its end.

@@ -286,6 +286,44 @@ async def test_a_run_is_known_while_it_is_read(
     assert {item.result.workflow_run_id for item in items} == kept
 
 
+@pytest.mark.parametrize(
+    "first",
+    [
+        {"task_id": None},
+        {"workflow_run_id": None},
+        None,
+    ],
+    ids=["the run's id first", "the task's id first", "all at once"],
+)
+async def test_ids_that_come_in_any_order(  # noqa: PLR0917 - fixtures
+    wild: Any,
+    connect: Any,
+    frame: Any,
+    ids: Any,
+    first: dict[str, None] | None,
+    tmp_path: Path,
+) -> None:
+    """The run is kept by its id, also if its end comes before it could be."""
+
+    async def answer(peer: Any) -> None:
+        await peer.begin()
+        if first is not None:
+            await peer.send(frame("workflow_started", **first))
+            await asyncio.sleep(0.05)
+        end = frame("workflow_finished", status="succeeded", outputs={"a": 1})
+        await peer.send(frame("node_started") + end)
+        await peer.end()
+
+    client = connect(await wild(answer))
+    async with Journal.open(tmp_path / "runs.db") as journal:
+        (item,) = await collect(client.batch(rows(1), journal=journal))
+        (record,) = [record async for record in journal.records()]
+    assert item.state is State.SUCCEEDED
+    assert record.ref is not None
+    assert record.ref.workflow_run_id == ids.run
+    assert record.outputs == {"a": 1}
+
+
 async def test_a_claim_that_was_lost(
     serve: Serve, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
