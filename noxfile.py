@@ -167,9 +167,13 @@ def speed(session: nox.Session) -> None:
 
 @nox.session(python=preferred_python(), requires=["build"])
 def bench(session: nox.Session) -> None:
-    """Measure this client beside others; see docs/explanation/performance.md."""
+    """Measure this client beside others (docs/explanation); --batch: only batches."""
     install_wheel(session, "--group", "bench")
-    session.run("python", "benchmarks/bench.py", *session.posargs)
+    program, args = "bench.py", list(session.posargs)
+    if "--batch" in args:
+        args.remove("--batch")
+        program = "batch.py"
+    session.run("python", f"benchmarks/{program}", *args)
 
 
 def fuzzing_python() -> str | None:

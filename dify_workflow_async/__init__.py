@@ -25,12 +25,14 @@ from .models import Recovered, RunDetail, RunRef, RunResult
 
 
 if TYPE_CHECKING:
-    from . import files, inputs
+    from . import batch, files, inputs
+    from ._client._batch import ClientBatchOptions
 
     __version__: str
 
 __all__ = [
     "BlockingOptions",
+    "ClientBatchOptions",
     "DifyError",
     "Dispatcher",
     "FollowOptions",
@@ -46,6 +48,7 @@ __all__ = [
     "RunStream",
     "Timeouts",
     "WorkflowClient",
+    "batch",
     "errors",
     "events",
     "files",
@@ -55,13 +58,17 @@ __all__ = [
 ]
 
 
-_LATE = ("files", "inputs")
+_LATE = ("batch", "files", "inputs")
 
 
 def __getattr__(name: str) -> object:
     """Look up what not every program needs, and what takes long."""
     if name in _LATE:
         return import_module(f".{name}", __name__)
+    if name == "ClientBatchOptions":
+        from ._client._batch import ClientBatchOptions
+
+        return ClientBatchOptions
     if name == "__version__":
         from importlib.metadata import version
 

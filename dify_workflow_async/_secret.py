@@ -7,7 +7,6 @@ in the expression that makes the header.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import warnings
 
@@ -38,6 +37,8 @@ class Secret:
     @property
     def fingerprint(self) -> str:
         """Eight hexadecimal digits that tell it from others, and tell nothing of it."""
+        import hashlib
+
         return hashlib.sha256(self._text.encode()).hexdigest()[:8]
 
     def redacted(self, text: str) -> str:

@@ -216,12 +216,12 @@ class Batch:
     @property
     def progress(self) -> Progress:
         """Where it stands."""
-        return self._runner.tally.progress(asyncio.get_running_loop().time())
+        return self._runner.progress()
 
     @property
     def summary(self) -> Summary:
         """What it was, so far."""
-        return self._runner.tally.summary(asyncio.get_running_loop().time())
+        return self._runner.summary()
 
 
 class _Ticker:

@@ -12,7 +12,7 @@ from ._ends import FAILURES
 from ._feed import Feed
 from ._outlet import Outlet
 from ._row import Plan, RowRun
-from ._tally import Tally
+from ._tally import Progress, Summary, Tally
 from ._values import BatchItem, Work
 
 
@@ -27,8 +27,6 @@ class Runner:
 
     Attributes:
         main: sees all rows to their ends.
-        outlet: where the items are taken.
-        tally: counts them.
         failure: what the batch is to end with.
         is_over: True once nothing more will come.
     """
@@ -43,8 +41,8 @@ class Runner:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._now = self._loop.time
-        self.outlet = Outlet(ordered=options.ordered)
-        self.tally = Tally(total, self._now())
+        self._outlet = Outlet(ordered=options.ordered)
+        self._tally = Tally(total, self._now())
         self.failure: BaseException | None = None
         self.is_over = False
         self._journal = journal
@@ -86,8 +84,8 @@ class Runner:
                     await asyncio.wait(self._runs)
             finally:
                 self.is_over = True
-                self.tally.end(self._now())
-                self.outlet.close()
+                self._tally.end(self._now())
+                self._outlet.close()
 
     # -- stops -------------------------------------------------------------------------
 
@@ -120,14 +118,14 @@ class Runner:
     def has_room(self) -> bool:
         """True if one more row may be read: what is not taken takes room, too."""
         busy = len(self._runs) + self._feed.claiming
-        return busy < self._pace.limit and busy + len(self.outlet) < self._most
+        return busy < self._pace.limit and busy + len(self._outlet) < self._most
 
     def start(self, read: Read, known: RunRef | None) -> None:
         """Run a row, or find its *known* run again."""
         run = RowRun(self._plan, read, known)
         self._runs[self._loop.create_task(self._run(run))] = run
-        self.tally.read += 1
-        self.tally.running += 1
+        self._tally.read += 1
+        self._tally.running += 1
 
     async def _run(self, run: RowRun) -> None:
         """The task of one row, which nobody else awaits: no exception may leave it."""
@@ -140,28 +138,28 @@ class Runner:
         except BaseException as error:  # noqa: BLE001 - told to who iterates
             self.end_with(error)
         del self._runs[asyncio.current_task()]  # type: ignore[arg-type]
-        self.tally.running -= 1
+        self._tally.running -= 1
         self._give(run.read, item)
 
     def leave(self, read: Read, item: BatchItem | None, *, skipped: bool) -> None:
         """Give the *item* of a row that is not run; None: there is none."""
-        self.tally.read += 1
+        self._tally.read += 1
         if skipped:
-            self.tally.skipped += 1
-            self.outlet.put(read.number, item)
+            self._tally.skipped += 1
+            self._outlet.put(read.number, item)
         else:
             self._give(read, item)
 
     def _give(self, read: Read, item: BatchItem | None) -> None:
         if item is not None:
-            self.tally.add(item, self._now())
+            self._tally.add(item, self._now())
             if item.state in FAILURES:
                 self._count_failure(item)
-        self.outlet.put(read.number, item)
+        self._outlet.put(read.number, item)
         self._feed.changed()
 
     def _count_failure(self, item: BatchItem) -> None:
-        failures = self.tally.count(*FAILURES)
+        failures = self._tally.count(*FAILURES)
         if failures == self._max_failures:
             msg = f"{failures} rows failed: the batch was ended"
             error = TooManyFailures(msg, failures=failures)
@@ -170,7 +168,7 @@ class Runner:
 
     async def take(self) -> BatchItem | None:
         """The next item; None: there are no more."""
-        item = await self.outlet.take()
+        item = await self._outlet.take()
         self._feed.changed()
         return item
 
@@ -181,3 +179,13 @@ class Runner:
         self._pace.went_wrong(error, now if run is None else run.since, now)
         if run is not None:
             run.since = now
+
+    # -- numbers -----------------------------------------------------------------------
+
+    def progress(self) -> Progress:
+        """Where the batch stands."""
+        return self._tally.progress(self._now())
+
+    def summary(self) -> Summary:
+        """What it was, so far."""
+        return self._tally.summary(self._now())
