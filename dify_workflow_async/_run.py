@@ -94,7 +94,7 @@ class RunStream(StreamLife):
                 return event
         raise StopAsyncIteration
 
-    def on_id(self, tell: Callable[[], object]) -> None:
+    def on_id(self, tell: Callable[[], None]) -> None:
         """Have *tell* called when one of the run's ids becomes known; see `ref`.
 
         It is for who cannot wait for `begun`, which reads ahead. One may ask.
