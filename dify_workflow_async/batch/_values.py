@@ -154,6 +154,14 @@ class Verdict(Enum):
     HELD = "held"  # another process works on it: ask again later
 
 
+class Wish(StrEnum):
+    """What those who take rows from a batch are asked to do by who put them in."""
+
+    GO = "go"  # take rows and run them
+    STOP = "stop"  # take no more, and finish what runs
+    ABORT = "abort"  # take no more, and stop what runs
+
+
 @attrs.frozen(kw_only=True)
 class Claim:
     """A journal's answer to a row that it was offered, or a row that it gave out.

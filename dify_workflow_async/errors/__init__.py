@@ -63,6 +63,7 @@
     │   └── RunStateUnknown             nobody knows whether it began
     ├── RunEnded                    ended before what was waited for
     ├── TooManyFailures             a batch was ended since so many rows failed
+    ├── ClusterUnavailable          no cluster, or no workers in it
     └── JournalError                the journal of a batch
         ├── JournalUnavailable          cannot be reached, read or written
         ├── NotAJournal                 something else is there
@@ -124,6 +125,7 @@ from ._base import (
     UsageError,
     WrongLoop,
 )
+from ._cluster import ClusterUnavailable
 from ._journal import (
     JournalError,
     JournalMismatch,
@@ -165,6 +167,7 @@ __all__ = [
     "BadRequest",
     "CannotStop",
     "ClientClosed",
+    "ClusterUnavailable",
     "CompletionRequestFailed",
     "ConfigurationError",
     "ConnectTimeout",

@@ -48,6 +48,8 @@ _FINISH = Many(_OURS.values({"owner": None, **bound((*_END, "finished_at"))}))
 _RELEASE = Many(
     _OURS.values(
         owner=None,
+        # Nobody shall take again at once what was left running; who offers it finds it.
+        batch=sa.case((ROWS.c.state == State.RUNNING.value, None), else_=ROWS.c.batch),
         state=sa.case(
             (
                 ROWS.c.state == State.STARTED.value,

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 
 from ...errors import ConfigurationError, JournalError, UsageError
 from ...models import RunRef
-from .._values import Claim, Record, Row, State, Totals, Verdict
-from . import _held, _incoming, _reads
+from .._values import Claim, Record, Row, State, Totals, Verdict, Wish
+from . import _held, _incoming, _reads, _shared
 from ._database import Database, url_of
 from ._held import Change
 from ._incoming import Addition, Demand, Offer
@@ -262,6 +262,33 @@ class Journal:
         demand = Demand(batch=batch, limit=limit, rerun=frozenset(rerun))
         (claims,) = await self._claims(_incoming.take, {demand: limit})
         return claims
+
+    @property
+    def token(self) -> str:
+        """By which this journal is known to others: the name of its batch."""
+        return self._open.token
+
+    async def wish(self, wish: Wish) -> None:
+        """Tell those who take from our batch what is to become of it."""
+        await self._open.ask(_shared.wish, wish)
+
+    async def wished(self, batch: str) -> Wish | None:
+        """What is to become of a batch; None: whoever put it in is gone."""
+        return await self._read(partial(_shared.wished, batch=batch))
+
+    async def withdraw(self) -> None:
+        """Let nobody take the rows of our batch that nobody has begun."""
+        await self._open.ask(_shared.withdraw, self.token)
+
+    async def over(self, rows: Sequence[Row]) -> list[Record | None]:
+        """How those of *rows* stand that nobody works at, nor will; None: the others.
+
+        That is those that ended, that were left running or were withdrawn.
+        """
+        found = [
+            await self._read(partial(_shared.over, rows=part)) for part in _parts(rows)
+        ]
+        return [record for records in found for record in records]
 
     async def known(self, row: Row, ref: RunRef) -> None:
         """Keep the id of a row's run, which makes it ``running``.

@@ -34,6 +34,7 @@ OWNERS = sa.Table(
     sa.Column("machine", sa.Text),
     sa.Column("pid", sa.BigInteger),
     sa.Column("process", sa.Text),
+    sa.Column("wish", sa.Text),
     sa.Column("expires_at", sa.Double),
 )
 """Who may hold claims. One that is not in here is gone, and does not come back."""
@@ -80,6 +81,7 @@ MIGRATIONS: list[tuple[str, ...]] = [
             machine TEXT,
             pid BIGINT NOT NULL,
             process TEXT,
+            wish TEXT,
             expires_at {float} NOT NULL
         )""",
         """CREATE TABLE dify_batch_rows (

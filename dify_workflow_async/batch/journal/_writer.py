@@ -20,7 +20,7 @@ import attrs
 import sqlalchemy as sa
 
 from ...errors import JournalUnavailable
-from . import _held, _incoming
+from . import _held, _incoming, _shared
 from ._database import Database
 from ._turn import Holder, Turn
 
@@ -53,10 +53,12 @@ def leave(turn: Turn, asked: Sequence[None]) -> list[None]:
 # The order in which a transaction does them: what frees rows comes before what claims.
 _ORDER: tuple[Handler[Any, Any], ...] = (
     beat,
+    _shared.wish,
     _held.known,
     _held.finish,
     _held.release,
     _incoming.add,
+    _shared.withdraw,
     _incoming.offer,
     _incoming.take,
     alone,
@@ -98,6 +100,11 @@ class Writer:
     def is_sure(self) -> bool:
         """True while nobody can have taken what we hold."""
         return _clock() < self._sure_until
+
+    @property
+    def token(self) -> str:
+        """By which we know ourselves, and others us."""
+        return self._holder.token
 
     def ask(
         self,
