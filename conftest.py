@@ -1,9 +1,9 @@
 """Run the examples of README.md and docs/ as tests, against a local server.
 
 Every ``python`` block is run, in the order of its page. Blocks of a page share their
-names and one event loop, and may use ``await`` as in ``python -m asyncio``. Of every
-``console`` block the commands behind ``$`` are run, in the directory of the page, which
-is ``folder``, and what they print is compared with what the block shows.
+names, one event loop and one directory, ``folder``, and may use ``await`` as in
+``python -m asyncio``. Of every ``console`` block the commands behind ``$`` are run, and
+what they print is compared with what the block shows.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def demo_server() -> Iterator[LocalServer]:
 def local_server(
     demo_server: LocalServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> LocalServer:
-    """Give an example the settings for the local server, and a directory of its own.
+    """Give an example the settings for the local server; it may change directory.
 
     Hidden blocks may look into ``local_server``.
     """
@@ -99,6 +99,7 @@ def evaluate(example: Example) -> None:
         dont_inherit=True,
     )
     namespace = example.namespace
+    os.chdir(namespace[FOLDER].name)  # which `local_server` undoes
     if code.co_flags & CO_COROUTINE:
         namespace[RUNNER].run(eval(code, namespace))  # noqa: S307
     else:
@@ -108,7 +109,7 @@ def evaluate(example: Example) -> None:
 def run_console(example: Example) -> str | None:
     """Run the commands of a block; what they print, if it is not what the block shows."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    folder = example.namespace["folder"]
+    folder = example.namespace[FOLDER].name
     for block in example.parsed.removeprefix("$ ").split("\n$ "):
         lines = block.splitlines()
         # A command goes on behind a backslash.
