@@ -16,6 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from dify_workflow_async.batch._values import BatchItem, Record, State
 from dify_workflow_async.batch.tables import (
     Results,
@@ -24,6 +27,8 @@ from dify_workflow_async.batch.tables import (
     _spool,
     read_table,
 )
+from dify_workflow_async.batch.tables._cells import text_of
+from dify_workflow_async.batch.tables._kinds import fitted
 from dify_workflow_async.errors import RunFailed, RunStateUnknown, TableError
 from dify_workflow_async.models import RunRef, RunResult
 
@@ -407,3 +412,56 @@ def test_a_disk_that_is_full(tmp_path, monkeypatch):
     assert written == [10]
     assert results.finish().rows == 2
     assert [row["run.row"] for row in read_table(results.path)] == ["1", "3"]
+
+
+# -- whatever comes out of a run -----------------------------------------------------
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+NAMES = st.text("aBü,;\t\n\"' ", max_size=3).map(str.strip)
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet"])
+@given(outputs=st.lists(st.dictionaries(NAMES, VALUES), max_size=4))
+@settings(max_examples=25, deadline=None)
+def test_any_outputs(tmp_path_factory, ending, outputs):
+    """What is written is what is read: as it was, or as its text."""
+    path = tmp_path_factory.mktemp("any") / f"a.{ending}"
+    with Results(path) as results:
+        for index, each in enumerate(outputs):
+            results.add(item(index, {"id": "x"}, **each))
+        kinds = results._kinds()
+
+    rows = [row.cells for row in read_table(path)] if outputs else []
+
+    assert len(rows) == len(outputs)
+    for row, each in zip(rows, outputs, strict=True):
+        for name, value in each.items():
+            column = f"output.{name}"
+            assert row[column] == expected(value, ending, kinds[column])
+
+
+def expected(value, ending, kind):
+    """What a value is read as."""
+    if ending == "jsonl":
+        return value
+    if ending in {"csv", "tsv"}:
+        return text_of(value)
+    return fitted(value, kind)
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", "_x0041_", "tab\t, line\nend", "\x01\x1f", " spaces ", "'", "ü😀"]
+)
+def test_texts_in_excel(write, text):
+    """They come back as they were: none is a formula, a number or an escape."""
+    (row,) = read_table(write("a.xlsx", item(0, None, text=text)))
+
+    assert row["output.text"] == text

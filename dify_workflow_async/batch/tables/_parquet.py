@@ -71,6 +71,8 @@ class ParquetSource:
                 self._pa.parquet.ParquetFile(file) as parquet,
             ):
                 yield parquet
+        except TableError:
+            raise  # which is a ValueError, too
         except (self._pa.ArrowException, ValueError) as error:
             msg = f"cannot be read as Parquet: {error}"
             raise TableError(msg, path=str(self._path)) from None
