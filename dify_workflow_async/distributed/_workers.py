@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any
@@ -25,7 +25,7 @@ _COMING = 30.0
 
 
 @asynccontextmanager
-async def cluster_client(cluster: Any, workers: int) -> AsyncIterator[Any]:
+async def cluster_client(cluster: Any, workers: int) -> AsyncGenerator[Any]:
     """A client of the cluster: of a new one on this machine, if it is None.
 
     Raises:
