@@ -204,7 +204,7 @@ class Batch:
         self._runner.abort()
 
     def heed(self, error: BaseException) -> None:
-        """Tell of an error that a row's work dealt with itself, from its own task.
+        """Tell of an error that a row's work dealt with itself, from its own context.
 
         What a row ends in is seen anyway; this is for requests that are sent again, so
         that the batch slows down for them, too.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from ..errors import TooManyFailures
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from ._options import Options
     from ._rows import Read, Reader
     from .journal import Journal
+
+
+# The row in whose work this is: a client sends requests from tasks of their own.
+_row: ContextVar[RowRun | None] = ContextVar("row", default=None)
 
 
 class Runner:
@@ -130,6 +135,7 @@ class Runner:
     async def _run(self, run: RowRun) -> None:
         """The task of one row, which nobody else awaits: no exception may leave it."""
         item: BatchItem | None = None
+        _row.set(run)  # the context is the task's own
         try:
             if not self._is_aborted:
                 item = await run.to_end()
@@ -173,8 +179,8 @@ class Runner:
         return item
 
     def heed(self, error: BaseException) -> None:
-        """A request of the row whose task this is ended in *error*, and is repeated."""
-        run = self._runs.get(asyncio.current_task())  # type: ignore[arg-type]
+        """A request of the row in whose work this is ended in *error*, and is repeated."""
+        run = _row.get()
         now = self._now()
         self._pace.went_wrong(error, now if run is None else run.since, now)
         if run is not None:

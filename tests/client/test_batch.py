@@ -161,8 +161,28 @@ async def test_requests_that_are_sent_again_slow_the_batch(
     assert first.state is State.SUCCEEDED
     assert [type(retry.error) for retry in told] == [TooManyRequests]
 
+
+async def test_many_refusals_of_one_round_halve_once(serve: Serve, key: str) -> None:
+    """Sixteen requests are refused that were sent together, and eight run after that."""
+    served = await serve(*ECHO)
+    served.server.fail_next(faults.Busy(), path="*/run", times=16)
+    told: list[Retry] = []
+    slow = RetryPolicy(base=10_000.0, cap=10_000.0)
+    async with (
+        client_of(served, key, retry=slow, on_retry=told.append) as client,
+        client.batch(rows(16), concurrency=16, adaptive=True) as batch,
+    ):
+        while len(told) < 16:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        assert batch._runner._pace.limit == 8
+        batch.abort()
+
+
+async def test_a_client_without_a_hook(serve: Serve, key: str) -> None:
+    """The batch hears of requests that are sent again all the same."""
+    served = await serve(*ECHO)
     served.server.fail_next(faults.Busy(), path="*/run", times=1)
-    async with client_of(served, key, retry=quick) as client:
+    async with client_of(served, key, retry=RetryPolicy(base=0.01)) as client:
         assert len(await collect(client.batch(rows(2)))) == 2
 
 
