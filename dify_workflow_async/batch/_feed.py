@@ -190,8 +190,9 @@ class Feed:
                 return reads
             if not self._held and (self._reading is None or self._reading.done()):
                 break
+            wait = self._look_at - self._now() if self._held else None
             try:
-                async with asyncio.timeout_at(self._look_at if self._held else None):
+                async with asyncio.timeout(wait):
                     await self._news.wait()
             except TimeoutError:
                 pass
