@@ -46,7 +46,10 @@ FOREIGN = (  # their manuals are on the network
 )
 nitpick_ignore_regex = [
     (r"py:.*|any", rf"({FOREIGN.replace(' ', '|')})(\..*)?"),
-    (r"py:class", r"PathLike|Inputs|Files"),  # aliases, whose page tells what they are
+    (
+        r"py:class",
+        r"PathLike|Inputs|Files|Rows|Key|OnProgress",
+    ),  # aliases, whose page tells what they are
     # Type variables are nothing to link to.
     (r"py:(class|obj)", r"(dify_workflow_async\.\S+\.)?(_?[A-Z]\d?(_co)?|AnyHandler)"),
 ]

@@ -16,7 +16,7 @@ from ..models import RunRef
 class Outcome(Protocol):
     """What a row's work returns; `models.RunResult` is one.
 
-    If it also has a ``total_price`` (a `Decimal`) and a ``currency``, those are counted.
+    If it also has a ``total_price`` (a decimal number) and a ``currency``, those are counted.
     """
 
     @property
@@ -62,7 +62,7 @@ class Work(Protocol):
         row: the row.
         known: the run that was started for it before, by a process that is gone: it is
             to be found again, not started.
-        started: see `Started`.
+        started: see ``Started``.
 
     Raises:
         DifyError: ``safe_to_repeat`` says whether the row may be tried again.
@@ -180,7 +180,9 @@ class BatchItem:
     """How one row ended.
 
     Attributes:
-        key, index, inputs: of the row.
+        key: of the row.
+        index: of the row.
+        inputs: of the row.
         state: how it ended.
         result: what its work returned: a `RunResult` in a client's batch. None if it ended
             in an error, or was read from a journal.
@@ -188,7 +190,8 @@ class BatchItem:
             another process.
         error: what it ended in.
         attempts: how often it was tried in all; 0 for rows that this batch only read.
-        waited, seconds: from its reading to its first start, and from there to its end.
+        waited: seconds from its reading to its first start.
+        seconds: from there to its end.
     """
 
     key: str

@@ -224,7 +224,7 @@ class Journal:
             rerun: as in `offer`.
 
         Returns:
-            how each of them stands, in their order: those that are new as ``pending``.
+            how each of them stands, in their order; new ones are ``pending``.
 
         Raises:
             InvalidInputs: inputs that are no JSON.
@@ -265,7 +265,7 @@ class Journal:
 
     @property
     def token(self) -> str:
-        """By which this journal is known to others: the name of its batch."""
+        """By which this journal is known to others; the name of its batch."""
         return self._open.token
 
     async def wish(self, wish: Wish) -> None:
