@@ -148,6 +148,19 @@ The app's key is read from DIFY_API_KEY, and never an argument.
 @click.option("--workflow-id", help="A published version; else the newest.")
 @click.option("--user", help="The end user; else DIFY_USER.")
 @click.option("--base-url", help="The server; else DIFY_BASE_URL, else Dify Cloud.")
+@click.option(
+    "--dask",
+    metavar="local|ADDRESS",
+    help="Run the rows on the workers of a Dask cluster, of a new one on this machine "
+    "or of the one whose scheduler is at tcp://...; needs --journal.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=2,
+    show_default=True,
+    help="How many workers of the cluster have a share.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Tell only of rows that go wrong.")
 def run_batch(**options: Any) -> None:
     """Run the workflow for each row of TABLE, and write what comes of it.
@@ -155,7 +168,7 @@ def run_batch(**options: Any) -> None:
     TABLE is .csv, .tsv, .jsonl, .parquet, .xlsx or another kind of workbook. Ctrl-C
     lets the rows end that run, and a second one stops them.
     """
-    needs_journal = ("fresh", "rerun_unknown", "rerun_failed")
+    needs_journal = ("fresh", "rerun_unknown", "rerun_failed", "dask")
     if options["journal"] is None:
         for name in needs_journal:
             if options[name]:
@@ -168,6 +181,7 @@ def run_batch(**options: Any) -> None:
 _OWN = (
     *("table", "output", "mapping", "key", "delimiter", "encoding", "sheet"),
     *("overwrite", "journal", "fresh", "quiet", "base_url", "user"),
+    *("dask", "workers"),
 )
 """Options of the command; the others are for ``client.batch()``."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,9 @@ from ._signals import Interrupts, on_interrupt
 
 
 if TYPE_CHECKING:
+    from ..batch import Batch
     from ..batch.journal import Journal
+    from ..distributed import DistributedBatch
 
 
 @attrs.frozen(kw_only=True)
@@ -29,6 +32,7 @@ class Request:
     """What the command was asked for; see its options.
 
     Attributes:
+        dask: ``local`` or the address of a scheduler; None: rows run in this process.
         options: for ``client.batch()``.
     """
 
@@ -45,6 +49,8 @@ class Request:
     sheet: str | None
     base_url: str | None
     user: str | None
+    dask: str | None
+    workers: int
     options: dict[str, Any]
 
 
@@ -71,7 +77,9 @@ async def run(request: Request) -> int:
         stack.callback(results.close)
         shown = display(Console(stderr=True, highlight=False), quiet=request.quiet)
         stack.callback(shown.close)
-        batch = client.batch(
+        batch = _new_batch(
+            request,
+            client,
             table,
             total=checked.rows,
             key=_key(request, checked),
@@ -87,6 +95,29 @@ async def run(request: Request) -> int:
         results.open()
         watch = Watch(batch, results, shown, checked.rows, interrupts)
         return await watch.through()
+
+
+def _new_batch(
+    request: Request,
+    client: WorkflowClient,
+    table: Table,
+    *,
+    journal: Journal | None,
+    **options: Any,
+) -> Batch | DistributedBatch:
+    """The batch, here or over workers, who open the journal themselves."""
+    if request.dask is None:
+        return client.batch(table, journal=journal, **options)
+    from ..distributed import run_distributed
+
+    return run_distributed(
+        table,
+        client=partial(WorkflowClient, base_url=request.base_url, user=request.user),
+        cluster=None if request.dask == "local" else request.dask,
+        workers=request.workers,
+        journal=request.journal,
+        **options,
+    )
 
 
 async def _read(request: Request, client: WorkflowClient) -> tuple[Table, Checked]:

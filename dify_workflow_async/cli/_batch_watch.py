@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +15,9 @@ from ..errors import DifyError, TableError
 from ._progress import Display, printable, summarize
 from ._signals import Interrupts
 
+
+if TYPE_CHECKING:
+    from ..distributed import DistributedBatch
 
 SUCCEEDED, SOME_DID_NOT, NOTHING_RUN, NOT_ALL = 0, 1, 2, 3
 """The exit statuses, which docs/howto/batch-command.md tells."""
@@ -35,7 +39,7 @@ class Watch:
 
     def __init__(
         self,
-        batch: Batch,
+        batch: Batch | DistributedBatch,
         results: Results,
         shown: Display,
         total: int,

@@ -165,6 +165,7 @@ class DistributedBatch:
                 concurrency=least + (number < more),
                 rate=rate,
                 rerun=frozenset({State.UNKNOWN} if options.rerun_unknown else ()),
+                is_ours=self._cluster is None,
                 options=self._shared,
             )
             for number in range(count)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -38,6 +39,7 @@ class Shard:
         concurrency: of this worker.
         rate: of this worker, per second.
         rerun: states whose rows are run again.
+        is_ours: True if the worker's process was started for this batch alone.
         options: the rest, for ``client.batch()``.
     """
 
@@ -47,6 +49,7 @@ class Shard:
     concurrency: int
     rate: float | None
     rerun: frozenset[State]
+    is_ours: bool
     options: Mapping[str, Any]
 
 
@@ -58,6 +61,9 @@ async def run_shard(shard: Shard) -> None:
             can be made here.
         JournalError: it failed on the way.
     """
+    if shard.is_ours:
+        # A terminal interrupts us, too, and who is at the other end decides what of it.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     async with (
         shard.make_client() as client,
         Journal.open(shard.journal, create=False) as journal,
