@@ -111,6 +111,7 @@ class DistributedBatch:
                 raise ConfigurationError(msg)
         self._where = _location(options.get("journal"))
         self._options = Options(**{n: options[n] for n in _OURS & options.keys()})
+        self._options.pace()  # which checks the rate
         self._reader = Reader(rows, self._options.key, digest_of)
         self._rows = rows
         self._make_client = client
