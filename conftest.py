@@ -1,18 +1,24 @@
 """Run the examples of README.md and docs/ as tests, against a local server.
 
 Every ``python`` block is run, in the order of its page. Blocks of a page share their
-names and one event loop, and may use ``await`` as in ``python -m asyncio``.
+names, one event loop and one directory, ``folder``, and may use ``await`` as in
+``python -m asyncio``. Of every ``console`` block the commands behind ``$`` are run, and
+what they print is compared with what the block shows.
 """
 
 from __future__ import annotations
 
 import ast
 import asyncio
+import os
+import subprocess
+import sys
+import tempfile
 import threading
 
 from collections.abc import Iterator
 from concurrent.futures import Future
-from doctest import ELLIPSIS
+from doctest import ELLIPSIS, NORMALIZE_WHITESPACE, OutputChecker
 from inspect import CO_COROUTINE
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +40,7 @@ if TYPE_CHECKING:
 
 API_KEY = "app-documentation"
 RUNNER = "_runner"
+FOLDER = "_folder"
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +77,7 @@ def demo_server() -> Iterator[LocalServer]:
 def local_server(
     demo_server: LocalServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> LocalServer:
-    """Give an example the settings for the local server, and a directory of its own.
+    """Give an example the settings for the local server; it may change directory.
 
     Hidden blocks may look into ``local_server``.
     """
@@ -92,28 +99,63 @@ def evaluate(example: Example) -> None:
         dont_inherit=True,
     )
     namespace = example.namespace
+    os.chdir(namespace[FOLDER].name)  # which `local_server` undoes
     if code.co_flags & CO_COROUTINE:
         namespace[RUNNER].run(eval(code, namespace))  # noqa: S307
     else:
         exec(code, namespace)  # noqa: S102
 
 
+def run_console(example: Example) -> str | None:
+    """Run the commands of a block; what they print, if it is not what the block shows."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    folder = example.namespace[FOLDER].name
+    for block in example.parsed.removeprefix("$ ").split("\n$ "):
+        lines = block.splitlines()
+        # A command goes on behind a backslash.
+        last = next(n for n, line in enumerate(lines) if not line.endswith("\\"))
+        done = subprocess.run(  # noqa: S602 - the commands are ours
+            "\n".join(lines[: last + 1]),
+            check=False,
+            shell=True,
+            cwd=folder,
+            env=os.environ | {"PATH": path},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=50,
+        )
+        shown = "\n".join([*lines[last + 1 :], ""])
+        same = OutputChecker().check_output
+        if not same(shown, done.stdout, ELLIPSIS | NORMALIZE_WHITESPACE):
+            return f"{lines[0]}\nprints\n{done.stdout}\nand not\n{shown}"
+    return None
+
+
 def open_page(namespace: dict[str, Any]) -> None:
     """Make a page a program of its own, with a loop that outlives its blocks."""
     namespace["__name__"] = "__main__"
     namespace[RUNNER] = asyncio.Runner()
+    namespace[FOLDER] = tempfile.TemporaryDirectory()
+    namespace["folder"] = Path(namespace[FOLDER].name)
 
 
 def close_page(namespace: dict[str, Any]) -> None:
     """Close the loop of a page, cancelling what it left running."""
     namespace[RUNNER].close()
+    namespace[FOLDER].cleanup()
 
 
 python_blocks = PythonCodeBlockParser(doctest_optionflags=ELLIPSIS)
 python_blocks.codeblock_parser = CodeBlockParser("python", evaluate)
 
 pytest_collect_file = Sybil(
-    parsers=[DocTestDirectiveParser(ELLIPSIS), python_blocks, SkipParser()],
+    parsers=[
+        DocTestDirectiveParser(ELLIPSIS),
+        python_blocks,
+        CodeBlockParser("console", run_console),
+        SkipParser(),
+    ],
     patterns=["README.md", "docs/*.md", "docs/*/*.md"],
     setup=open_page,
     teardown=close_page,

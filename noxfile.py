@@ -22,7 +22,8 @@ nox.options.reuse_venv = "yes"
 nox.options.error_on_external_run = True
 nox.options.error_on_missing_interpreters = False
 nox.options.sessions = [
-    *("lint", "typing", "tests", "coverage", "speed", "browser", "bots", "docs")
+    *("lint", "typing", "tests", "postgresql", "coverage", "speed"),
+    *("browser", "bots", "docs"),
 ]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
@@ -32,6 +33,8 @@ ENGINE_PYTHONS = ("3.12", "3.13")  # that Dify's graph engine, graphon, is there
 
 PACKAGE = Path("dify_workflow_async")
 DIST = Path("dist")
+# All but speed, which is measured, and engine, which not every Python can have.
+EXTRAS = "cli,batch,postgresql,tables,distributed,starlette"
 
 # Core and client, and what is new, are covered to the last branch; these need not be.
 PARTLY_COVERED = ("cli", "local")
@@ -72,7 +75,7 @@ def extras(session: nox.Session) -> str:
     """Name the extras to install; Dify's engine is not there for every Python."""
     command = ("python", "-c", "import sys; print(*sys.version_info[:2], sep='.')")
     version = session.run(*command, silent=True) or ""
-    return "cli,engine" if version.strip() in ENGINE_PYTHONS else "cli"
+    return f"{EXTRAS},engine" if version.strip() in ENGINE_PYTHONS else EXTRAS
 
 
 def install_wheel(session: nox.Session, *args: str) -> None:
@@ -80,6 +83,17 @@ def install_wheel(session: nox.Session, *args: str) -> None:
     (wheel,) = DIST.glob("*.whl")
     install(session, f"{wheel}[{extras(session)}]", *args)
     session.install("--force-reinstall", "--no-deps", str(wheel))
+
+
+def need(session: nox.Session, package: str) -> None:
+    """Install a package of Debian's; skip where that cannot be, but not in CI."""
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        session.run("apt-get", "update", "-q", external=True)
+        session.run("apt-get", "install", "-qy", package, external=True)
+    elif os.environ.get("CI") == "true":
+        session.error(f"{package} is missing")
+    else:
+        session.skip(f"{package} is missing: apt-get install {package}")
 
 
 @nox.session
@@ -121,7 +135,21 @@ def tests(session: nox.Session) -> None:
     """Run the tests against the built package."""
     install_wheel(session, "--group", "cov")
     session.run(
-        "coverage", "run", "-m", "pytest", *session.posargs, env=tested(session)
+        *("coverage", "run", "-m", "pytest", "-m", "not postgresql", *session.posargs),
+        env=tested(session),
+    )
+
+
+@nox.session(python=preferred_python(), requires=["build"])
+def postgresql(session: nox.Session) -> None:
+    """Run the tests that need PostgreSQL, whose programs are installed if missing."""
+    if not any(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
+        need(session, "postgresql")
+    install_wheel(session, "--group", "cov")
+    env = tested(session) | {"DIFY_WORKFLOW_NEEDS_POSTGRESQL": "1"}
+    session.run(
+        *("coverage", "run", "-m", "pytest", "-m", "postgresql", *session.posargs),
+        env=env,
     )
 
 
@@ -139,23 +167,11 @@ def coverage(session: nox.Session) -> None:
     session.run("coverage", "report", f"--omit={','.join(omit)}", "--fail-under=100")
 
 
-def need(session: nox.Session, program: str) -> None:
-    """Have a program that Debian packages, or skip the session; in CI, fail."""
-    if shutil.which(program):
-        return
-    if os.geteuid() == 0 and shutil.which("apt-get"):
-        session.run("apt-get", "update", "-q", external=True)
-        session.run("apt-get", "install", "-qy", program, external=True)
-    elif os.environ.get("CI") == "true":
-        session.error(f"{program} is missing")
-    else:
-        session.skip(f"{program} is missing: apt-get install {program}")
-
-
 @nox.session(python=preferred_python(), requires=["build"])
 def speed(session: nox.Session) -> None:
     """Count the instructions of the hot path (tests/speed); --record sets the bound."""
-    need(session, "valgrind")
+    if not shutil.which("valgrind"):
+        need(session, "valgrind")
     install_wheel(session)
     session.run("python", "tests/speed/guard.py", *session.posargs)
 
@@ -163,7 +179,8 @@ def speed(session: nox.Session) -> None:
 @nox.session(python=preferred_python(), requires=["build"])
 def browser(session: nox.Session) -> None:
     """Drive the page of examples/web in Chromium (tests/browser)."""
-    need(session, "chromium")
+    if not shutil.which("chromium"):
+        need(session, "chromium")
     install_wheel(session, "--group", "browser")
     session.run("pytest", "tests/browser", *session.posargs, env=tested(session))
 
@@ -177,9 +194,13 @@ def bots(session: nox.Session) -> None:
 
 @nox.session(python=preferred_python(), requires=["build"])
 def bench(session: nox.Session) -> None:
-    """Measure this client beside others; see docs/explanation/performance.md."""
+    """Measure this client beside others (docs/explanation); --batch: only batches."""
     install_wheel(session, "--group", "bench")
-    session.run("python", "benchmarks/bench.py", *session.posargs)
+    program, args = "bench.py", list(session.posargs)
+    if "--batch" in args:
+        args.remove("--batch")
+        program = "batch.py"
+    session.run("python", f"benchmarks/{program}", *args)
 
 
 def fuzzing_python() -> str | None:

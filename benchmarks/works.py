@@ -87,6 +87,16 @@ async def small_runs(
     return check.told()
 
 
+async def many_rows(contender: Any, n: int, *, at_once: int) -> Told:
+    """Do *n* small runs as a batch, or as simply as can be where there is none."""
+    if not hasattr(contender, "batch"):
+        return await small_runs(contender, n, at_once=at_once)
+    check = workload.Check()
+    async for text in contender.batch({"work": "run"}, n, at_once):
+        check.add(None, [text])
+    return check.told()
+
+
 async def open_streams(contender: Any, n: int) -> Told:
     """Hold *n* streams open, and see how much memory they take."""
     check = workload.Check()
@@ -199,6 +209,17 @@ def _runs(title: str, at_once: int, way: str = "run", **how: Any) -> Work:
     )
 
 
+def _rows(title: str, at_once: int) -> Work:
+    return Work(
+        title=title,
+        n=10_000,
+        do=partial(many_rows, at_once=at_once),
+        expected=_expect_runs,
+        warm=at_once,
+        streams=at_once,
+    )
+
+
 def _big(megabytes: int) -> Work:
     size = megabytes * 1_000_000
     return Work(
@@ -224,6 +245,7 @@ WORKS: dict[str, Work] = {
     "runs-50": _runs("2,000 runs, 50 at once", 50, who=ALL),
     "runs-1000": _runs("2,000 runs, 1,000 at once", 1_000, who=ALL),
     "runs-50-stream": _runs("2,000 runs, 50 at once, `async for`", 50, "read"),
+    "rows-200": _rows("a batch of 10,000 rows, 200 at once, without journal", 200),
     "open": Work(
         title="5,000 streams open at once",
         n=5_000,

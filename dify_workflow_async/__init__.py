@@ -24,13 +24,15 @@ from .models import Recovered, RunDetail, RunRef, RunResult
 
 
 if TYPE_CHECKING:
-    from . import files, inputs
+    from . import batch, files, inputs
+    from ._client._batch import ClientBatchOptions
     from .dispatcher import Dispatcher
 
     __version__: str
 
 __all__ = [
     "BlockingOptions",
+    "ClientBatchOptions",
     "DifyError",
     "Dispatcher",
     "FollowOptions",
@@ -46,6 +48,7 @@ __all__ = [
     "RunStream",
     "Timeouts",
     "WorkflowClient",
+    "batch",
     "errors",
     "events",
     "files",
@@ -55,7 +58,7 @@ __all__ = [
 ]
 
 
-_LATE = ("files", "inputs")
+_LATE = ("batch", "files", "inputs")
 
 
 def __getattr__(name: str) -> object:
@@ -64,6 +67,10 @@ def __getattr__(name: str) -> object:
         return import_module(f".{name}", __name__)
     if name == "Dispatcher":
         return import_module(".dispatcher", __name__).Dispatcher
+    if name == "ClientBatchOptions":
+        from ._client._batch import ClientBatchOptions
+
+        return ClientBatchOptions
     if name == "__version__":
         from importlib.metadata import version
 

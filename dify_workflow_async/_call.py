@@ -100,6 +100,7 @@ class Call:
         opening: how its stream is opened.
         known: the run, if it was started before.
         ends_on_pause: False goes on reading when the run pauses.
+        row: what handlers get as ``row``, in a batch.
     """
 
     opening: Opening
@@ -109,6 +110,7 @@ class Call:
     dispatcher: Dispatcher | None = None
     known: RunRef | None = None
     ends_on_pause: bool = True
+    row: object | None = None
 
 
 def new_run(
@@ -117,6 +119,7 @@ def new_run(
     *,
     dispatcher: Dispatcher | None = None,
     on_cancel: OnCancel | None = None,
+    row: object | None = None,
     **options: Unpack[BlockingOptions],
 ) -> Call:
     """A streaming call that starts a run.
@@ -132,6 +135,7 @@ def new_run(
         timeouts=opening.timeouts,
         on_cancel=checked_on_cancel(on_cancel or defaults.on_cancel),
         dispatcher=checked_dispatcher(dispatcher),
+        row=row,
     )
 
 

@@ -14,25 +14,31 @@ import orjson
 from .errors import InvalidInputs
 
 
-def encode(value: Mapping[str, Any]) -> bytes:
+def encode(value: Mapping[str, Any], *, sort: bool = False) -> bytes:
     """Encode a request's body.
 
     Texts, finite numbers, booleans, None, lists, tuples and mappings with text keys
     go as JSON; datetimes, dates and times as ISO 8601 text; enums by their value.
 
+    Args:
+        value: what to encode.
+        sort: have the keys of all mappings in order, so that equal values are equal
+            bytes.
+
     Raises:
         InvalidInputs: for anything else; every problem begins with its path.
     """
+    option = orjson.OPT_SORT_KEYS if sort else None
     if _is_plain(value):
         try:
-            return _shrunk(orjson.dumps(value))
+            return _shrunk(orjson.dumps(value, option=option))
         except TypeError:
             pass  # surrogates, large integers, great depth: what follows tells where
     problems: list[str] = []
     sendable = _sendable(value, "", problems, depth=0)
     if problems:
         raise InvalidInputs(problems)
-    return _shrunk(orjson.dumps(sendable))
+    return _shrunk(orjson.dumps(sendable, option=option))
 
 
 def _shrunk(body: bytes) -> bytes:

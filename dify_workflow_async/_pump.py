@@ -29,6 +29,7 @@ class Pump:
         run: what handlers get as ``run``.
         dispatcher: calls the handlers, if there are any.
         tail: seconds to wait for speech after the run's end.
+        row: what handlers get as ``row``.
 
     Attributes:
         scope: what calls the handlers, if there are any.
@@ -41,6 +42,7 @@ class Pump:
         run: object,
         dispatcher: Dispatcher | None,
         tail: float,
+        row: object | None = None,
     ) -> None:
         self.scope: Scope | None = None
         self.was_read = False
@@ -51,6 +53,7 @@ class Pump:
         self._run = None if dispatcher is None else run
         self._dispatcher = dispatcher
         self._tail = tail
+        self._row = row
         self._reader: RunReader | None = None
 
     def begin(self, answer: Answer, request: Request, api: Api, mender: Mender) -> None:
@@ -66,7 +69,7 @@ class Pump:
         if self._dispatcher is not None:
             # A concurrent handler that fails wakes a read that waits for the server.
             self.scope = self._dispatcher.scope(
-                self._run, on_failure=lambda _: self.reader.close()
+                self._run, self._row, on_failure=lambda _: self.reader.close()
             )
 
     @property

@@ -67,9 +67,25 @@ def delay(
         repeatable: True if the request does no harm when it is sent twice.
         dice: a random number from 0 to 1.
     """
-    if attempt >= policy.attempts or not may_repeat(error, repeatable=repeatable):
+    if not may_repeat(error, repeatable=repeatable):
         return None
-    asked = error.retry_after or 0.0
+    return pause(policy, attempt, error.retry_after, dice=dice)
+
+
+def pause(
+    policy: RetryPolicy, attempt: int, asked_for: float | None, *, dice: float
+) -> float | None:
+    """Seconds to wait before the next try of what may be repeated; None: give up.
+
+    Args:
+        policy: how patiently.
+        attempt: the tries so far, 1 after the first.
+        asked_for: seconds that the server asks to wait.
+        dice: a random number from 0 to 1.
+    """
+    if attempt >= policy.attempts:
+        return None
+    asked = asked_for or 0.0
     if asked > policy.max_retry_after:
         return None
     # 2 ** 30 times any base is over any cap; more would overflow a float.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -90,6 +90,13 @@ class RunStream(StreamViews):
             async for event in events:
                 return event
         raise StopAsyncIteration
+
+    def on_id(self, tell: Callable[[], None]) -> None:
+        """Have *tell* called when one of the run's ids becomes known; see `ref`.
+
+        It is for who cannot wait for `begun`, which reads ahead. One may ask.
+        """
+        self._events.on_id = tell
 
     async def begun(self) -> RunRef:
         """Wait until the run's ids are known; no event is lost to who iterates.

@@ -34,6 +34,13 @@ class Secret:
         """The text. Do not give it a name: frames show what has one."""
         return self._text
 
+    @property
+    def fingerprint(self) -> str:
+        """Eight hexadecimal digits that tell it from others, and tell nothing of it."""
+        import hashlib
+
+        return hashlib.sha256(self._text.encode()).hexdigest()[:8]
+
     def redacted(self, text: str) -> str:
         """*text*, without this in it."""
         return text.replace(self._text, "***") if self._text else text

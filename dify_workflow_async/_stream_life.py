@@ -46,7 +46,9 @@ class StreamLife:
             known=call.known,
             ends_on_pause=call.ends_on_pause,
         )
-        self._pump = Pump(self._events, self, call.dispatcher, call.timeouts.tail)
+        self._pump = Pump(
+            self._events, self, call.dispatcher, call.timeouts.tail, call.row
+        )
         self._entered = False
         self._holds_slot = False
         self._stop_asked = False

@@ -49,6 +49,7 @@ nitpick_ignore_regex = [
     (
         r"py:class",
         r"PathLike|Inputs|Files|Tell|dify_workflow_async\.relay\._hub\.Stream",
+        r"Rows|Key|OnProgress",
     ),  # aliases, whose page tells what they are
     # Type variables are nothing to link to.
     (r"py:(class|obj)", r"(dify_workflow_async\.\S+\.)?(_?[A-Z]\d?(_co)?|AnyHandler)"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Self
 
 from dify_workflow_async import Dispatcher, WorkflowClient
@@ -71,3 +71,12 @@ class Contender:
         """Await the result alone."""
         result = await self._client.run(inputs)
         on_text(result.outputs["text"])
+
+    async def batch(
+        self, inputs: dict[str, Any], n: int, at_once: int
+    ) -> AsyncIterator[str]:
+        """Run *n* rows with the same inputs; the text of each."""
+        rows = (inputs for _ in range(n))
+        async with self._client.batch(rows, concurrency=at_once) as batch:
+            async for item in batch:
+                yield item.result.outputs["text"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import Any, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from .._call import BlockingOptions, Inputs, RunOptions, new_opening, new_run
 from .._run import RunStream
@@ -11,6 +11,11 @@ from ..events import Event
 from ..models import RunRef, RunResult
 from ._base import Base, checked
 
+
+if TYPE_CHECKING:
+    from ..batch import Batch
+    from ..batch._rows import Rows
+    from ._batch import ClientBatchOptions
 
 T = TypeVar("T")
 
@@ -168,3 +173,33 @@ class RunVerbs(Base):
         self._api.lifetime.check()
         opening = new_opening(inputs or {}, self._defaults, "blocking", **options)
         return checked(await opening.block(self._api), check=check)
+
+    def batch(self, rows: Rows, **options: Unpack[ClientBatchOptions]) -> Batch:
+        """Run the workflow for each of many rows, so many at once.
+
+        .. code-block:: python
+
+            async with client.batch(rows, concurrency=50, journal="runs.db") as batch:
+                async for item in batch:
+                    print(item.key, item.state, item.result, item.error)
+
+        Nothing is sent before ``async with``. Leaving early stops the runs that are
+        under way, as ``on_cancel`` says.
+
+        Args:
+            rows: mappings of inputs, from any iterable or async iterable, which is
+                read as there is room: it may be endless. Files among them are
+                uploaded, as for `run`.
+            **options: see `ClientBatchOptions`.
+
+        Returns:
+            A `Batch`: an async context manager and iterator of `BatchItem`. The
+            ``result`` of an item is what `run` returns, its ``error`` what that
+            raises; a run that failed has both.
+
+        Raises:
+            ConfigurationError: an option is wrong, or there is no user.
+        """
+        from ._batch import new_batch
+
+        return new_batch(self._api, self._defaults, rows, **options)

@@ -148,7 +148,7 @@ class Prepared:
                 _decide(value, variable)
         upload = parameters.file_upload
         _decide(self.files, upload if upload and upload.enabled else None)
-        inputs, files = self._rendered(lambda found: found.facts)
+        inputs, files = self.rendered(lambda found: found.facts)
         problems = form.check(parameters, inputs, files)
         if not files_only:
             return problems
@@ -181,9 +181,11 @@ class Prepared:
 
     def wire(self) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]] | None]:
         """Inputs and files as the server takes them."""
-        return self._rendered(_Found.to_wire)
+        return self.rendered(_Found.to_wire)
 
-    def _rendered(self, render: Callable[[_Found], Any]) -> tuple[Any, Any]:
+    def rendered(self, render: Callable[[_Found], Any]) -> tuple[Any, Any]:
+        """Inputs and files, with what *render* makes of each file in its place."""
+
         def rendered(value: Any) -> Any:
             if isinstance(value, _Found):
                 return render(value)

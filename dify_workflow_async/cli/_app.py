@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ._batch import batch
 from ._demo import demo
 from ._record import record
 from ._serve import serve
@@ -15,6 +16,7 @@ def cli() -> None:
     """Run Dify workflows, and a server to try them against."""
 
 
+cli.add_command(batch)
 cli.add_command(demo)
 cli.add_command(record)
 cli.add_command(serve)

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from ..local import Recorder
-from ._until_stopped import until_stopped
+from ._signals import on_interrupt
 
 
 @click.command()
@@ -37,13 +37,16 @@ def record(folder: Path, base_url: str, host: str, port: int) -> None:
 
 
 async def _record(recorder: Recorder) -> None:
-    try:
-        await recorder.start()
-    except OSError as error:
-        raise click.ClickException(str(error)) from error
-    try:
-        click.echo(f"export DIFY_BASE_URL={recorder.base_url}")
-        await until_stopped()
-    finally:
-        await recorder.aclose()
+    """Record until an interrupt or a termination, both of which are a clean end."""
+    stop = asyncio.Event()
+    with on_interrupt(stop.set):
+        try:
+            await recorder.start()
+        except OSError as error:
+            raise click.ClickException(str(error)) from error
+        try:
+            click.echo(f"export DIFY_BASE_URL={recorder.base_url}")
+            await stop.wait()
+        finally:
+            await recorder.aclose()
     click.echo(f"# {len(recorder.written)} answers recorded")

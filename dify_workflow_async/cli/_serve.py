@@ -22,7 +22,7 @@ from ..local import (
     demo_scenario,
     is_dsl,
 )
-from ._until_stopped import until_stopped
+from ._signals import on_interrupt
 
 
 @click.command()
@@ -115,14 +115,17 @@ def _app(path: Path, model: Model) -> App:
 
 
 async def _serve(server: LocalServer) -> None:
-    try:
-        await server.start()
-    except (OSError, DslError) as error:
-        raise click.ClickException(str(error)) from error
-    try:
-        click.echo(f"export DIFY_BASE_URL={server.base_url}")
-        for app in server.apps:
-            click.echo(f"export DIFY_API_KEY={app.key}  # {app.name}")
-        await until_stopped()
-    finally:
-        await server.aclose()
+    """Serve until an interrupt or a termination, both of which are a clean end."""
+    stop = asyncio.Event()
+    with on_interrupt(stop.set):
+        try:
+            await server.start()
+        except (OSError, DslError) as error:
+            raise click.ClickException(str(error)) from error
+        try:
+            click.echo(f"export DIFY_BASE_URL={server.base_url}")
+            for app in server.apps:
+                click.echo(f"export DIFY_API_KEY={app.key}  # {app.name}")
+            await stop.wait()
+        finally:
+            await server.aclose()

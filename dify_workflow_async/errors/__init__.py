@@ -6,6 +6,7 @@
     ├── UsageError                  the program uses the client wrongly
     │   ├── ConfigurationError          no key, bad base URL, bad setting
     │   ├── InvalidInputs               inputs that cannot be sent
+    │   ├── TableError                  a table that cannot be read or written
     │   ├── ClientClosed                used after aclose()
     │   ├── WrongLoop                   used in another loop or process
     │   ├── StreamBusy                  a second consumer of one stream
@@ -61,7 +62,15 @@
     │   ├── OutputsMismatch             not of the class asked for
     │   ├── RunInterrupted              the stream broke; it may still run
     │   └── RunStateUnknown             nobody knows whether it began
-    └── RunEnded                    ended before what was waited for
+    ├── RunEnded                    ended before what was waited for
+    ├── TooManyFailures             a batch was ended since so many rows failed
+    ├── ClusterUnavailable          no cluster, or no workers in it
+    └── JournalError                the journal of a batch
+        ├── JournalUnavailable          cannot be reached, read or written
+        ├── NotAJournal                 something else is there
+        ├── JournalTooNew               made by a later version
+        ├── JournalMismatch             of another batch
+        └── LeaseLost                   a row that is somebody else's by now
 
 Every error carries ``message``, ``status``, ``code``, ``run_id``, ``task_id``,
 ``request``, ``headers``, ``retry_after`` and ``safe_to_repeat``; what is not known is
@@ -114,8 +123,18 @@ from ._base import (
     InvalidInputs,
     NotRelayed,
     StreamBusy,
+    TableError,
     UsageError,
     WrongLoop,
+)
+from ._cluster import ClusterUnavailable
+from ._journal import (
+    JournalError,
+    JournalMismatch,
+    JournalTooNew,
+    JournalUnavailable,
+    LeaseLost,
+    NotAJournal,
 )
 from ._runs import (
     OutputsMismatch,
@@ -126,6 +145,7 @@ from ._runs import (
     RunPaused,
     RunStateUnknown,
     RunStopped,
+    TooManyFailures,
 )
 from ._transport import (
     ConnectionFailed,
@@ -149,6 +169,7 @@ __all__ = [
     "BadRequest",
     "CannotStop",
     "ClientClosed",
+    "ClusterUnavailable",
     "CompletionRequestFailed",
     "ConfigurationError",
     "ConnectTimeout",
@@ -172,7 +193,13 @@ __all__ = [
     "InvalidInputs",
     "InvalidParam",
     "InvalidUpload",
+    "JournalError",
+    "JournalMismatch",
+    "JournalTooNew",
+    "JournalUnavailable",
+    "LeaseLost",
     "ModelNotSupported",
+    "NotAJournal",
     "NotFound",
     "NotRelayed",
     "NotWorkflowApp",
@@ -193,8 +220,10 @@ __all__ = [
     "ServerError",
     "SpeechToTextUnavailable",
     "StreamBusy",
+    "TableError",
     "Timeout",
     "TooLarge",
+    "TooManyFailures",
     "TooManyRequests",
     "TotalTimeout",
     "TransportError",

@@ -118,6 +118,28 @@ class InvalidInputs(UsageError, ValueError):
         self.problems = tuple(problems)
 
 
+class TableError(UsageError, ValueError):
+    """Raised when a table cannot be read, written, or made inputs of.
+
+    Attributes:
+        path: of the file.
+        line: of the file, from 1, where the fault is; None where there are no lines.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        path: str = "",
+        line: int | None = None,
+        **context: Any,
+    ) -> None:
+        where = f"{path}, line {line}" if line is not None else path
+        super().__init__(f"{where}: {message}" if where else message, **context)
+        self.path = path
+        self.line = line
+
+
 class ClientClosed(UsageError):
     """Raised when a client is used after its ``aclose()``."""
 

@@ -122,3 +122,18 @@ class OutputsMismatch(RunError):
 
 class RunEnded(DifyError):
     """Raised when a run ended before the event that was waited for."""
+
+
+class TooManyFailures(DifyError):
+    """Raised when a batch was ended because ``max_failures`` of its rows had failed.
+
+    All rows that had been started have been given out by then. The last failure is
+    its ``__cause__``.
+
+    Attributes:
+        failures: how many rows failed.
+    """
+
+    def __init__(self, message: str = "", *, failures: int = 0, **context: Any) -> None:
+        super().__init__(message, **context)
+        self.failures = failures

@@ -17,10 +17,13 @@ from dify_workflow_async.errors import (
     ConnectTimeout,
     DifyError,
     InvalidInputs,
+    JournalMismatch,
+    JournalTooNew,
     RunFailed,
     RunInterrupted,
     RunPaused,
     RunStopped,
+    TableError,
     Timeout,
     TooManyRequests,
 )
@@ -67,6 +70,12 @@ def make(cls: type[DifyError]) -> DifyError:
         return cls(RESULT)
     if cls is InvalidInputs:
         return cls(["a: bad", "b: worse"], **CONTEXT)
+    if cls is TableError:
+        return cls("no rows", path="a.csv", line=3, **CONTEXT)
+    if cls is JournalTooNew:
+        return cls(9, 2, **CONTEXT)
+    if cls is JournalMismatch:
+        return cls({"user": ("ann", "bob")}, **CONTEXT)
     if issubclass(cls, Timeout):
         return cls("too slow", seconds=3.5, **CONTEXT)
     if cls is RunInterrupted:
@@ -147,6 +156,7 @@ def test_builtin_bases(cls):
         "UsageError": {RuntimeError},
         "ConfigurationError": {RuntimeError, ValueError},
         "InvalidInputs": {RuntimeError, ValueError},
+        "TableError": {RuntimeError, ValueError},
     }
     if issubclass(cls, Timeout):
         expected[cls.__name__] = {TimeoutError, OSError}
@@ -173,8 +183,13 @@ def test_timeouts_are_builtin(cls):
 @pytest.mark.parametrize("cls", CLASSES)
 def test_attributes(cls):
     """Every error has every attribute of the root; what is not known is None."""
-    bare = {RunFailed: (RESULT,), RunStopped: (RESULT,), RunPaused: (RESULT,)}
-    error = cls(*bare.get(cls, ([],) if cls is InvalidInputs else ("text",)))
+    bare = {
+        **dict.fromkeys((RunFailed, RunStopped, RunPaused), (RESULT,)),
+        InvalidInputs: ([],),
+        JournalMismatch: ({},),
+        JournalTooNew: (9, 2),
+    }
+    error = cls(*bare.get(cls, ("text",)))
 
     for name in ATTRIBUTES - {"safe_to_repeat", "message", "run_id", "task_id"}:
         assert getattr(error, name) is None, name
@@ -336,3 +351,10 @@ def test_notes_pickle():
     error.add_note("row 7")
 
     assert again_by_pickle(error, 4).__notes__ == ["row 7"]
+
+
+def test_where_a_table_is_broken():
+    """The sentence about a table begins with its file, and the line if there are any."""
+    assert str(TableError("no rows", path="a.csv")) == "a.csv: no rows"
+    assert str(TableError("no rows", path="a.csv", line=3)) == "a.csv, line 3: no rows"
+    assert str(TableError("no rows")) == "no rows"

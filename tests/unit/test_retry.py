@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from typing import Any
+
 import attrs
 import pytest
 
@@ -83,14 +85,26 @@ DECISIONS = {
     "RunInterrupted": (False, False),
     "RunStateUnknown": (False, False),
     "RunEnded": (False, False),
+    "TooManyFailures": (False, False),
+    "JournalError": (False, False),
+    "JournalUnavailable": (False, False),
+    "NotAJournal": (False, False),
+    "JournalTooNew": (False, False),
+    "JournalMismatch": (False, False),
+    "LeaseLost": (False, False),
+    "TableError": (False, False),
+}
+ARGUMENTS: dict[str, tuple[Any, ...]] = {
+    **dict.fromkeys(("RunFailed", "RunStopped", "RunPaused"), (RESULT,)),
+    **dict.fromkeys(("InvalidInputs", "OutputsMismatch"), ((),)),
+    "JournalTooNew": (2, 1),
+    "JournalMismatch": ({},),
 }
 
 
 def make(name: str) -> DifyError:
-    cls = getattr(errors, name)
-    if name in {"RunFailed", "RunStopped", "RunPaused"}:
-        return cls(RESULT)
-    return cls([]) if name in {"InvalidInputs", "OutputsMismatch"} else cls()
+    error: DifyError = getattr(errors, name)(*ARGUMENTS.get(name, ()))
+    return error
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,177 @@
+"""The workers of a Dask cluster: which of them has which share of the batch."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import Any
+
+import attrs
+
+from ..errors import ClusterUnavailable, ConfigurationError
+from ._shard import Shard, run_shard
+
+
+# Seconds without any worker after which nobody will come: a nanny starts a new one
+# within a few.
+_PATIENCE = 60.0
+
+_COMING = 30.0
+"""Seconds for a cluster to answer, and for its first worker to come."""
+
+
+@asynccontextmanager
+async def cluster_client(cluster: Any, workers: int) -> AsyncGenerator[Any]:
+    """A client of the cluster: of a new one on this machine, if it is None.
+
+    Raises:
+        ClusterUnavailable: it does not answer.
+        ConfigurationError: Dask is missing, or *cluster* is no cluster.
+    """
+    try:
+        import distributed
+    except ImportError:
+        msg = "batches over workers need Dask: pip install 'dify-workflow-async[distributed]'"
+        raise ConfigurationError(msg) from None
+    # Dask's classes have no types.
+    client_class: Any = distributed.Client
+    local_cluster: Any = distributed.LocalCluster
+    async with contextlib.AsyncExitStack() as stack:
+        if isinstance(cluster, client_class):
+            if not cluster.asynchronous:
+                msg = "a client of Dask must be asynchronous=True to be used here"
+                raise ConfigurationError(msg)
+            yield cluster
+            return
+        if cluster is None:
+            local = local_cluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                dashboard_address=None,
+                asynchronous=True,
+            )
+            cluster = await stack.enter_async_context(local)
+        try:
+            made = client_class(cluster, asynchronous=True, timeout=_COMING)
+            client = await stack.enter_async_context(made)
+        except (OSError, TimeoutError, ValueError) as error:
+            msg = f"no Dask cluster answers at {cluster}: {error}"
+            raise ClusterUnavailable(msg) from None
+        yield client
+
+
+@attrs.define(eq=False)
+class _Slot:
+    """A share, and who has it.
+
+    Attributes:
+        address: of the worker; None: nobody.
+        future: of the worker's task.
+    """
+
+    shard: Shard
+    address: str | None = None
+    future: Any = None
+
+    @property
+    def is_working(self) -> bool:
+        """True while its task is under way."""
+        return self.future is not None and self.future.status == "pending"
+
+
+class Workers:
+    """Gives each share to a worker, and again to another one if that is lost.
+
+    Args:
+        client: of Dask.
+        shards: the shares.
+    """
+
+    def __init__(self, client: Any, shards: Sequence[Shard]) -> None:
+        self._client = client
+        self._slots = [_Slot(shard) for shard in shards]
+        self._number = count()
+        self._loop = asyncio.get_running_loop()
+        self._seen_at = self._loop.time()
+
+    async def first(self) -> None:
+        """Wait for a worker, and give out the shares.
+
+        Raises:
+            ClusterUnavailable: none comes.
+        """
+        try:
+            await self._client.wait_for_workers(1, timeout=_COMING)
+        except (OSError, TimeoutError):
+            msg = f"the Dask cluster has no worker, after {_COMING:g} seconds"
+            raise ClusterUnavailable(msg) from None
+        await self.look()
+
+    async def look(self) -> None:
+        """See who is there, and give out the shares that nobody has.
+
+        Raises:
+            Exception: what ended the task of a worker.
+            ClusterUnavailable: the cluster is gone, or has had no worker for long.
+        """
+        for slot in self._slots:
+            if slot.future is not None and slot.future.status == "error":
+                raise await slot.future.exception()
+        try:
+            there = list(await self._client.ncores())
+        except (OSError, TimeoutError) as error:
+            msg = f"the Dask cluster does not answer: {error}"
+            raise ClusterUnavailable(msg) from None
+        self._check_that_some_are(there)
+        for slot in self._slots:
+            if slot.address is not None and slot.address not in there:
+                await self._forget(slot)
+        busy = {slot.address for slot in self._slots}
+        idle = [address for address in there if address not in busy]
+        for slot in self._slots:
+            if slot.address is None and idle:
+                self._give(slot, idle.pop(0))
+
+    def _check_that_some_are(self, there: Sequence[str]) -> None:
+        now = self._loop.time()
+        if there:
+            self._seen_at = now
+        elif now - self._seen_at > _PATIENCE:
+            msg = f"the Dask cluster has had no worker for {_PATIENCE:g} seconds"
+            raise ClusterUnavailable(msg)
+
+    def _give(self, slot: _Slot, address: str) -> None:
+        slot.address = address
+        slot.future = self._client.submit(
+            run_shard,
+            slot.shard,
+            key=f"dify-batch-{slot.shard.batch}-{next(self._number)}",
+            workers=[address],
+            allow_other_workers=False,
+            pure=False,
+        )
+
+    async def _forget(self, slot: _Slot) -> None:
+        """Its worker is lost: Dask shall not keep its task for it."""
+        future, slot.future, slot.address = slot.future, None, None
+        with contextlib.suppress(OSError, TimeoutError):  # the cluster may be gone
+            await future.cancel(force=True)
+
+    @property
+    def is_working(self) -> bool:
+        """True while a worker has a share that it has not done."""
+        return any(slot.is_working for slot in self._slots)
+
+    async def end(self, patience: float) -> None:
+        """Wait until the workers have ended their tasks, which they were asked to do."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                while self.is_working:  # noqa: ASYNC110 - Dask's own waits raise
+                    await asyncio.sleep(0.05)
+        for slot in self._slots:
+            if slot.future is not None:
+                await self._forget(slot)

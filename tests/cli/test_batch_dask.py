@@ -1,0 +1,80 @@
+"""``dify-workflow batch --dask``: a command whose rows are run by other processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from dify_workflow_async.batch import State
+from dify_workflow_async.batch.journal import Journal
+from dify_workflow_async.batch.tables import read_table
+from dify_workflow_async.local import App, LocalServer, Scenario, Sleep
+
+from ._batches import ANSWER, END, INPUTS, STRICT, environment, run, table
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(150)
+async def test_rows_run_by_workers(tmp_path):
+    """Each is run once, and the table is the same as without them."""
+    table(tmp_path / "in.csv", 25, query="query")
+    out = tmp_path / "out.csv"
+    command = ["batch", tmp_path / "in.csv", "-o", out, "--key", "marker"]
+    dask = ["--journal", tmp_path / "runs.db", "--dask", "local", "--workers", "2"]
+
+    async with LocalServer([App(ANSWER)]) as server:
+        code, _, errors = await run(server, *command, *dask, cwd=tmp_path)
+        assert code == 0, errors
+        assert len(list(read_table(out))) == 25
+        again, _, errors = await run(server, *command, *dask, cwd=tmp_path)
+
+        assert again == 0, errors
+        assert sorted(server.starts.values()) == [1] * 25
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(150)
+async def test_interrupt_of_command_and_workers(tmp_path):
+    """A terminal interrupts all of its processes; what runs ends, and no more starts."""
+    table(tmp_path / "in.csv", 200, query="query")
+    slow = App(
+        Scenario(steps=[*ANSWER.steps[:1], Sleep(seconds=1), END], inputs=INPUTS)
+    )
+    command = [*STRICT, "batch", "in.csv", "-o", "out.csv", "--key", "marker"]
+    dask = ["--journal", "runs.db", "--dask", "local"]
+    async with LocalServer([slow]) as server:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            *dask,
+            cwd=tmp_path,
+            env=environment(server),
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+        async with asyncio.timeout(90):
+            while server.starts.total() < 15:  # noqa: ASYNC110 - of other processes
+                await asyncio.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = await process.communicate()
+
+        assert process.returncode == 3, errors.decode()
+        async with Journal.open(tmp_path / "runs.db") as journal:
+            counts = await journal.counts()
+        assert counts[State.SUCCEEDED] == server.starts.total() < 200
+        assert counts.keys() == {State.SUCCEEDED, State.PENDING}
+
+
+async def test_workers_without_a_journal(tmp_path):
+    """They could not share anything: nothing is run."""
+    table(tmp_path / "in.csv", 1, query="query")
+    async with LocalServer([App(ANSWER)]) as server:
+        code, _, errors = await run(
+            *(server, "batch", "in.csv", "-o", "out.csv", "--dask", "local"),
+            cwd=tmp_path,
+        )
+
+    assert code == 2
+    assert "--dask needs --journal" in errors

@@ -1,0 +1,50 @@
+"""How processes are told apart, and whether they have ended."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import attrs
+
+from dify_workflow_async.batch.journal import _process
+from dify_workflow_async.batch.journal._process import Process
+
+
+def test_this_process_has_not_ended():
+    """Whoever asks runs."""
+    this = Process.this()
+
+    assert this.pid == os.getpid()
+    assert not this.has_ended()
+
+
+def test_other_process():
+    """It runs until it ends, also before anybody reaps it."""
+    with subprocess.Popen(
+        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE
+    ) as child:
+        started = _process._start_of(child.pid)
+        process = attrs.evolve(Process.this(), pid=child.pid, started=started)
+        assert not process.has_ended()
+        child.stdin.close()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert process.has_ended()
+    assert process.has_ended()
+
+
+def test_id_that_was_given_again():
+    """A process that started at another time is another one."""
+    assert attrs.evolve(Process.this(), started="1").has_ended()
+
+
+def test_where_nobody_can_tell(monkeypatch, tmp_path):
+    """Another machine, or one without /proc: it may run."""
+    assert not attrs.evolve(Process.this(), machine="x", started="1").has_ended()
+    assert not attrs.evolve(Process.this(), machine=None, started="1").has_ended()
+    monkeypatch.setattr(_process, "_PROC", tmp_path)
+    nowhere = Process.this()
+
+    assert (nowhere.machine, nowhere.started) == (None, None)
+    assert not nowhere.has_ended()
