@@ -254,6 +254,7 @@ class _Begun:
     failure: Exception | None = None
     tending: asyncio.Task[None] | None = None
     _is_over: bool = False
+    _is_aborted: bool = False
     _telling: list[asyncio.Task[None]] = attrs.field(factory=list[asyncio.Task[None]])
 
     async def next(self) -> BatchItem:
@@ -289,18 +290,18 @@ class _Begun:
             self.watch.lose_sight(error)
 
     async def _look_at_cluster(self) -> None:
-        if self.failure is None:
-            try:
-                await self.team.look()
-            except Exception as error:  # noqa: BLE001 - told to who iterates
-                self._fail(error)
-        elif not self.team.is_working:
+        try:
+            await self.team.look(replace=self.failure is None)
+        except Exception as error:  # noqa: BLE001 - told to who iterates
+            self._fail(error)
+        if self.failure is not None and not self.team.is_working:
             await self.watch.look()
             self.watch.lose_sight(self.failure)
 
     def _fail(self, error: Exception) -> None:
-        self.failure = self.failure or error
-        self.stop()
+        if self.failure is None:
+            self.failure = error
+            self.stop()
 
     def stop(self) -> None:
         self.batch.stop()
@@ -308,6 +309,7 @@ class _Begun:
 
     def abort(self) -> None:
         self.batch.abort()
+        self._is_aborted = True
         self._tell(self.journal.wish(Wish.ABORT))
 
     def _tell(self, telling: Coroutine[Any, Any, None]) -> None:
@@ -315,10 +317,10 @@ class _Begun:
 
     async def leave(self) -> None:
         """Wait for the end of all that was begun."""
-        if self._is_over:
-            self._tell(self.journal.wish(Wish.STOP))
-        else:
+        if not self._is_over:
             self.abort()
+        elif not self._is_aborted:
+            self._tell(self.journal.wish(Wish.STOP))
         try:
             await self.batch.__aexit__(None, None, None)
             # What the journal could not be told the workers see when it is closed.
