@@ -148,8 +148,8 @@ class DistributedBatch:
             team = Workers(client, self._shards(journal.token))
             await team.first()
             self._begun = _Begun(journal, team, *self._inner(journal))
-            await self._begun.batch.__aenter__()
             self._begun.tending = asyncio.create_task(self._begun.tend())
+            await self._begun.batch.__aenter__()
             self._stack = stack.pop_all()
         return self
 
@@ -252,7 +252,7 @@ class _Begun:
     watch: Watch
     batch: Batch
     failure: Exception | None = None
-    tending: asyncio.Task[None] | None = None
+    tending: asyncio.Task[None] = attrs.field(init=False)
     _is_over: bool = False
     _is_aborted: bool = False
     _telling: list[asyncio.Task[None]] = attrs.field(factory=list[asyncio.Task[None]])
@@ -327,9 +327,8 @@ class _Begun:
             await asyncio.gather(*self._telling, return_exceptions=True)
             await self.team.end(_LEAVING)
         finally:
-            if self.tending is not None:
-                self.tending.cancel()
-                await asyncio.wait([self.tending])
+            self.tending.cancel()
+            await asyncio.wait([self.tending])
 
 
 def _location(where: Any) -> str:

@@ -429,3 +429,39 @@ async def test_rows_that_nobody_ends_any_more(start, near, monkeypatch):
             await draining
 
     assert [item.state for item in items] == [State.UNKNOWN] * 3
+
+
+class _Task:
+    """A task of Dask's, whose worker has trouble."""
+
+    status = "error"
+    is_cancelled = False
+
+    async def exception(self) -> Exception:
+        return KeyError("what Dask has")
+
+    async def cancel(self, *, force: bool) -> None:
+        self.is_cancelled = force
+
+
+async def test_task_that_ends_as_its_worker_leaves():
+    """It is given to another; only of a worker that stays is the error told."""
+    task, there = _Task(), {"a": 1}
+
+    async def ncores() -> dict[str, int]:
+        return there
+
+    dask = SimpleNamespace(ncores=ncores, submit=lambda *_, **__: task)
+    workers = _workers.Workers(dask, [SimpleNamespace(batch="b")])
+    await workers.look()
+    await workers.look()  # it may be about to leave
+    there.clear()
+    await workers.look()
+    assert task.is_cancelled
+
+    there["b"] = 1
+    await workers.look()
+    await workers.look()
+    with pytest.raises(KeyError, match="what Dask has"):
+        await workers.look()
+    assert not workers.is_working
