@@ -148,8 +148,8 @@ class DistributedBatch:
             team = Workers(client, self._shards(journal.token))
             await team.first()
             self._begun = _Begun(journal, team, *self._inner(journal))
-            await self._begun.batch.__aenter__()
             self._begun.tending = asyncio.create_task(self._begun.tend())
+            await self._begun.batch.__aenter__()
             self._stack = stack.pop_all()
         return self
 
@@ -252,8 +252,9 @@ class _Begun:
     watch: Watch
     batch: Batch
     failure: Exception | None = None
-    tending: asyncio.Task[None] | None = None
+    tending: asyncio.Task[None] = attrs.field(init=False)
     _is_over: bool = False
+    _is_aborted: bool = False
     _telling: list[asyncio.Task[None]] = attrs.field(factory=list[asyncio.Task[None]])
 
     async def next(self) -> BatchItem:
@@ -289,18 +290,18 @@ class _Begun:
             self.watch.lose_sight(error)
 
     async def _look_at_cluster(self) -> None:
-        if self.failure is None:
-            try:
-                await self.team.look()
-            except Exception as error:  # noqa: BLE001 - told to who iterates
-                self._fail(error)
-        elif not self.team.is_working:
+        try:
+            await self.team.look(replace=self.failure is None)
+        except Exception as error:  # noqa: BLE001 - told to who iterates
+            self._fail(error)
+        if self.failure is not None and not self.team.is_working:
             await self.watch.look()
             self.watch.lose_sight(self.failure)
 
     def _fail(self, error: Exception) -> None:
-        self.failure = self.failure or error
-        self.stop()
+        if self.failure is None:
+            self.failure = error
+            self.stop()
 
     def stop(self) -> None:
         self.batch.stop()
@@ -308,6 +309,7 @@ class _Begun:
 
     def abort(self) -> None:
         self.batch.abort()
+        self._is_aborted = True
         self._tell(self.journal.wish(Wish.ABORT))
 
     def _tell(self, telling: Coroutine[Any, Any, None]) -> None:
@@ -315,19 +317,18 @@ class _Begun:
 
     async def leave(self) -> None:
         """Wait for the end of all that was begun."""
-        if self._is_over:
-            self._tell(self.journal.wish(Wish.STOP))
-        else:
+        if not self._is_over:
             self.abort()
+        elif not self._is_aborted:
+            self._tell(self.journal.wish(Wish.STOP))
         try:
             await self.batch.__aexit__(None, None, None)
             # What the journal could not be told the workers see when it is closed.
             await asyncio.gather(*self._telling, return_exceptions=True)
             await self.team.end(_LEAVING)
         finally:
-            if self.tending is not None:
-                self.tending.cancel()
-                await asyncio.wait([self.tending])
+            self.tending.cancel()
+            await asyncio.wait([self.tending])
 
 
 def _location(where: Any) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from ..errors import ClusterUnavailable, ConfigurationError
+from ..errors import ClusterUnavailable, ConfigurationError, DifyError
 from ._shard import Shard, run_shard
 
 
@@ -71,11 +71,13 @@ class _Slot:
     Attributes:
         address: of the worker; None: nobody.
         future: of the worker's task.
+        is_doubtful: True if the task ended in an error that is none of ours.
     """
 
     shard: Shard
     address: str | None = None
     future: Any = None
+    is_doubtful: bool = False
 
     @property
     def is_working(self) -> bool:
@@ -111,30 +113,41 @@ class Workers:
             raise ClusterUnavailable(msg) from None
         await self.look()
 
-    async def look(self) -> None:
-        """See who is there, and give out the shares that nobody has.
+    async def look(self, *, replace: bool = True) -> None:
+        """See who is there, and give out the shares that nobody has, if *replace*.
 
         Raises:
-            Exception: what ended the task of a worker.
+            Exception: what ended the task of a worker that is still there.
             ClusterUnavailable: the cluster is gone, or has had no worker for long.
         """
-        for slot in self._slots:
-            if slot.future is not None and slot.future.status == "error":
-                raise await slot.future.exception()
         try:
             there = list(await self._client.ncores())
         except (OSError, TimeoutError) as error:
+            for slot in self._slots:
+                slot.address = slot.future = None
             msg = f"the Dask cluster does not answer: {error}"
             raise ClusterUnavailable(msg) from None
-        self._check_that_some_are(there)
         for slot in self._slots:
             if slot.address is not None and slot.address not in there:
                 await self._forget(slot)
+        self._check_that_some_are(there)
+        for slot in self._slots:
+            await self._check_task(slot)
         busy = {slot.address for slot in self._slots}
         idle = [address for address in there if address not in busy]
         for slot in self._slots:
-            if slot.address is None and idle:
+            if replace and slot.address is None and idle:
                 self._give(slot, idle.pop(0))
+
+    async def _check_task(self, slot: _Slot) -> None:
+        if slot.future is None or slot.future.status != "error":
+            return
+        error = await slot.future.exception()
+        # What else a task ends in may only be that its worker is about to leave.
+        if isinstance(error, DifyError) or slot.is_doubtful:
+            slot.future = None
+            raise error
+        slot.is_doubtful = True
 
     def _check_that_some_are(self, there: Sequence[str]) -> None:
         now = self._loop.time()
@@ -145,7 +158,7 @@ class Workers:
             raise ClusterUnavailable(msg)
 
     def _give(self, slot: _Slot, address: str) -> None:
-        slot.address = address
+        slot.address, slot.is_doubtful = address, False
         slot.future = self._client.submit(
             run_shard,
             slot.shard,

@@ -16,10 +16,10 @@ import pytest
 from distributed import Client, LocalCluster
 
 from dify_workflow_async import WorkflowClient
-from dify_workflow_async.batch import BatchItem, State
+from dify_workflow_async.batch import BatchItem, Row, State
 from dify_workflow_async.batch.journal import Journal
 from dify_workflow_async.distributed import _workers, run_distributed
-from dify_workflow_async.distributed._shard import Shard, run_shard
+from dify_workflow_async.distributed._shard import Shard, _Taker, run_shard
 from dify_workflow_async.errors import (
     ClusterUnavailable,
     ConfigurationError,
@@ -67,8 +67,8 @@ def rows_of(count: int) -> list[dict[str, str]]:
 
 async def drain(batch: Any, items: list[BatchItem]) -> None:
     """Run a batch to its end, and keep its items also when it raises."""
-    async with batch:
-        async for item in batch:
+    async with batch as entered:
+        async for item in entered:
             items.append(item)  # noqa: PERF401 - what came before an exception, too
 
 
@@ -301,7 +301,7 @@ async def test_journal_that_fails(start, monkeypatch, server):
 async def test_cluster_of_its_own(client, server, tmp_path):
     """Without a cluster, processes are started for the batch."""
     batch = run_distributed(
-        rows_of(6), client=client, journal=tmp_path / "runs.db", workers=1
+        rows_of(6), client=client, journal=f"sqlite:///{tmp_path}/runs.db", workers=1
     )
     items = []
     await drain(batch, items)
@@ -338,3 +338,131 @@ async def test_batch_is_entered_once(start):
         with pytest.raises(UsageError, match="once"):
             await batch.__aenter__()
         assert len([item async for item in batch]) == 1
+
+
+async def test_abort(start, monkeypatch):
+    """The loop ends at once, and the runs are stopped."""
+    monkeypatch.setenv("DIFY_API_KEY", KEY)
+    async with LocalServer([app(seconds=60)]) as server:
+        client = partial(WorkflowClient, base_url=server.base_url, user="u")
+        async with start(rows_of(2), client=client) as batch:
+            while server.starts.total() < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            batch.abort()
+            items = [item async for item in batch]
+
+        assert {run.status for run in server.runs} == {"stopped"}
+    assert {item.state for item in items} == {State.UNKNOWN}
+
+
+async def test_rows_that_are_unknown_from_before(start, server, tmp_path):
+    """They are told, and run only if that is wanted."""
+    async with start(rows_of(1), key="marker") as batch:
+        (item,) = [item async for item in batch]
+    async with Journal.open(tmp_path / "runs.db") as journal:
+        row = Row(index=0, key=item.key, inputs={}, digest=item.record.digest)
+        await journal.offer([row], rerun={State.SUCCEEDED})  # and lost from sight
+
+    for _ in range(2):  # when a worker finds out, and when the journal has it
+        async with start(rows_of(1), key="marker") as batch:
+            assert [item.state async for item in batch] == [State.UNKNOWN]
+    assert server.starts.total() == 1
+    async with start(rows_of(1), key="marker", rerun_unknown=True) as batch:
+        assert [item.state async for item in batch] == [State.SUCCEEDED]
+    async with start(rows_of(1), key="marker", rerun_failed=True) as batch:
+        assert [item async for item in batch] == []
+
+
+async def test_claims_that_were_not_begun(tmp_path, client):
+    """A worker that stops gives them back for others."""
+    async with Journal.open(tmp_path / "runs.db") as journal:
+        rows = [Row(index=i, key=str(i), inputs={}) for i in range(3)]
+        await journal.add(rows, batch=journal.token)
+        shard = Shard(
+            journal="",
+            batch=journal.token,
+            make_client=client,
+            concurrency=3,
+            rate=None,
+            rerun=frozenset(),
+            is_ours=False,
+            options={},
+        )
+        taker = _Taker(shard, journal)
+        taker.batch = SimpleNamespace(progress=SimpleNamespace(running=0))
+
+        assert (await anext(taker)).row.key == "0"
+        await taker.give_back()
+
+        assert await journal.counts() == {State.STARTED: 1, State.PENDING: 2}
+
+
+async def test_cluster_that_falls_silent():
+    """It is told at once; one without workers has some time."""
+
+    async def silent() -> None:
+        raise OSError("closed")
+
+    async def empty() -> dict[str, int]:
+        return {}
+
+    with pytest.raises(ClusterUnavailable, match="does not answer: closed"):
+        await _workers.Workers(SimpleNamespace(ncores=silent), []).look()
+    await _workers.Workers(SimpleNamespace(ncores=empty), []).look()
+
+
+async def test_rows_that_nobody_ends_any_more(start, near, monkeypatch):
+    """When the workers are gone, what they had begun is lost from sight."""
+
+    async def nothing(_: Journal, rows: list[Row]) -> list[None]:
+        return [None] * len(rows)
+
+    monkeypatch.setattr(_workers, "_PATIENCE", 0.5)
+    async with LocalServer([app(seconds=60)]) as server:
+        client = partial(WorkflowClient, base_url=server.base_url, user="u")
+        items = []
+        draining = asyncio.create_task(drain(start(rows_of(3), client=client), items))
+        while server.starts.total() < 3:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        monkeypatch.setattr(Journal, "over", nothing)
+        await near.retire_workers(list(await near.ncores()), close_workers=True)
+        with pytest.raises(ClusterUnavailable, match="no worker for"):
+            await draining
+
+    assert [item.state for item in items] == [State.UNKNOWN] * 3
+
+
+class _Task:
+    """A task of Dask's, whose worker has trouble."""
+
+    status = "error"
+    is_cancelled = False
+
+    async def exception(self) -> Exception:
+        return KeyError("what Dask has")
+
+    async def cancel(self, *, force: bool) -> None:
+        self.is_cancelled = force
+
+
+async def test_task_that_ends_as_its_worker_leaves():
+    """It is given to another; only of a worker that stays is the error told."""
+    task, there = _Task(), {"a": 1}
+
+    async def ncores() -> dict[str, int]:
+        return there
+
+    dask = SimpleNamespace(ncores=ncores, submit=lambda *_, **__: task)
+    workers = _workers.Workers(dask, [SimpleNamespace(batch="b")])
+    await workers.look()
+    await workers.look()  # it may be about to leave
+    there.clear()
+    await workers.look()
+    assert task.is_cancelled
+
+    there["b"] = 1
+    await workers.look()
+    await workers.look()
+    with pytest.raises(KeyError, match="what Dask has"):
+        await workers.look()
+    assert not workers.is_working

@@ -10,7 +10,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from dify_workflow_async.batch._values import Record, Row, State, Verdict
+from dify_workflow_async.batch._values import Record, Row, State, Verdict, Wish
 from dify_workflow_async.batch.journal import Journal
 from dify_workflow_async.errors import (
     ConfigurationError,
@@ -348,7 +348,7 @@ async def test_leftovers_of_another_batch_are_not_taken(journal, rows):
 
 
 async def test_taker_finds_the_rows_of_one_that_is_gone(journal, opened, rows):
-    """Runs that are known are found again first; what is unknown is run by nobody."""
+    """Known runs are found again first; what is unknown, or was left, is nobody's."""
     await journal.add(rows, batch="b")
     gone = await opened()
     await gone.take(3, batch="b")
@@ -361,11 +361,11 @@ async def test_taker_finds_the_rows_of_one_that_is_gone(journal, opened, rows):
 
     assert [(claim.row.key, claim.verdict) for claim in claims] == [
         ("k1", Verdict.RECOVER),
-        ("k2", Verdict.RECOVER),
         ("k3", Verdict.RUN),
         ("k4", Verdict.RUN),
     ]
-    assert (await journal.look(rows[:1]))[0].state is State.UNKNOWN
+    states = [record and record.state for record in await journal.over(rows)]
+    assert states == [State.UNKNOWN, None, State.RUNNING, None, None]
 
 
 async def test_unknown_rows_are_taken_when_that_is_wanted(journal, opened, rows):
@@ -403,6 +403,30 @@ async def test_rows_are_put_in_again(journal, rows):
         rows[2],
         rows[4],
     ]
+
+
+async def test_rows_that_are_withdrawn(journal, opened, rows):
+    """Nobody takes them any more; what was begun goes on."""
+    await journal.add(rows, batch=journal.token)
+    taker = await opened()
+    await taker.take(2, batch=journal.token)
+
+    await journal.withdraw()
+
+    assert await taker.take(9, batch=journal.token) == []
+    states = [record and record.state for record in await journal.over(rows)]
+    assert states == [None, None, *[State.PENDING] * 3]
+
+
+async def test_wishes(journal, opened):
+    """Takers hear what is to become of a batch, until whoever put it in is gone."""
+    taker = await opened()
+    assert await taker.wished(journal.token) is None  # there is none yet
+    for wish in Wish:
+        await journal.wish(wish)
+        assert await taker.wished(journal.token) is wish
+    await journal.aclose()
+    assert await taker.wished("another") is None
 
 
 async def test_inputs_that_are_no_json(journal, rows):
