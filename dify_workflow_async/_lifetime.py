@@ -14,7 +14,6 @@ import sys
 from collections.abc import Callable, Coroutine, Generator, Hashable
 from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
-from weakref import WeakSet
 
 from .errors import ClientClosed, ConfigurationError, WrongLoop
 
@@ -47,7 +46,7 @@ class Lifetime:
         # Each with what waits for it, if anything does.
         self._tasks: dict[asyncio.Task[Any], asyncio.Future[None] | None] = {}
         self._pausing: set[asyncio.Task[Any] | None] = set()
-        self._given_up: WeakSet[asyncio.Task[Any]] = WeakSet()
+        self._given_up: set[asyncio.Task[Any]] = set()
         self.on_close: set[Callable[[], None]] = set()
         self.busy: dict[Hashable, float] = {}
         self.closed = False
@@ -132,6 +131,7 @@ class Lifetime:
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
         waiter = self._tasks.pop(task)
+        self._given_up.discard(task)
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
@@ -172,7 +172,8 @@ class Lifetime:
 
     def give_up(self, task: asyncio.Task[Any]) -> None:
         """Let a task end what is under way, and begin nothing more."""
-        self._given_up.add(task)
+        if task in self._tasks:
+            self._given_up.add(task)
         if task in self._pausing:
             task.cancel()
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from ..local import App
     from . import DifyServer
 
+__all__ = ["USER", "dify_app", "dify_client", "dify_server", "dify_server_options"]
+
 USER = "test"
 
 

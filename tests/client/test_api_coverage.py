@@ -13,7 +13,7 @@ import re
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import attrs
 import pytest
@@ -192,7 +192,7 @@ NO_PAGE = ("GET /", "GET /files/{file_id}/preview")
 def test_every_verb_is_in_the_table():
     """No public verb is left out, and none is made up."""
     told = {verb for endpoint in ENDPOINTS for verb in endpoint.verbs}
-    others = {"aclose", "with_options", "base_url", "download"}
+    others = {"aclose", "with_options", "base_url", "download", "batch"}
     public = {name for name in dir(WorkflowClient) if not name.startswith("_")}
     assert told | others == public
 
@@ -254,7 +254,7 @@ def parameters_of(verb: Callable[..., Any]) -> list[str]:
                 if "FollowOptions" in str(parameter.annotation)
                 else RunOptions
             )
-            names += get_type_hints(options)
+            names += options.__annotations__
         elif name != "self":
             names.append(name)
     return names

@@ -345,6 +345,8 @@ _MADE = {
     errors.RunPaused: lambda: errors.RunPaused(_RESULT),
     errors.OutputsMismatch: lambda: errors.OutputsMismatch(["inside"]),
     errors.InvalidInputs: lambda: errors.InvalidInputs(["inside"]),
+    errors.JournalTooNew: lambda: errors.JournalTooNew(2, 1),
+    errors.JournalMismatch: lambda: errors.JournalMismatch({"inside": ("a", "b")}),
 }
 _CLASSES = sorted(
     {

@@ -93,6 +93,7 @@ DECISIONS = {
     "JournalMismatch": (False, False),
     "LeaseLost": (False, False),
     "TableError": (False, False),
+    "ClusterUnavailable": (False, False),
 }
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("RunFailed", "RunStopped", "RunPaused"), (RESULT,)),
