@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
-
 from .. import errors
 from ..batch import Record, State
 from ..errors import (
@@ -57,14 +55,9 @@ def _result(record: Record) -> RunResult[Any]:
         error=record.error,
         elapsed_time=record.elapsed_time,
         total_tokens=record.total_tokens,
-        **_cost_of(record),
+        total_price=record.total_price,
+        currency=record.currency,
     )
-
-
-def _cost_of(record: Record) -> dict[str, Any]:
-    """What results have of this."""
-    cost = {"total_price": record.total_price, "currency": record.currency}
-    return {n: v for n, v in cost.items() if n in attrs.fields_dict(RunResult)}
 
 
 def _run_of(record: Record) -> dict[str, Any]:

@@ -333,6 +333,14 @@ asyncio.run(main())
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_driver_that_is_missing(monkeypatch):
+    """It is told when the journal is made, before anything is opened."""
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+
+    with pytest.raises(ConfigurationError, match=r"dify-workflow-async\[postgresql\]"):
+        Journal.open("postgresql://h/d")
+
+
 def test_packages_that_are_missing_at_import(monkeypatch):
     """What we can name we name; a fault of our own is not hidden by that."""
     name = "dify_workflow_async.batch.journal"

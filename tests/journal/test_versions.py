@@ -64,6 +64,7 @@ async def test_many_bring_a_journal_up_to_date_at_once(where, next_version):
 
     await asyncio.gather(*(use() for _ in range(5)))
 
+    await execute(where, "UPDATE dify_batch_rows SET colour = 'red'")
     async with Journal.open(where) as journal:
         assert sum((await journal.counts()).values()) == 1
 
