@@ -573,7 +573,9 @@ async def test_status(server, here):
     )
 
     assert (told.exit_code, told.stderr) == (0, "")
-    assert told.stdout.startswith("3 rows: 2 succeeded, 1 refused\n14 tokens\nbegun ")
+    assert told.stdout.startswith(
+        "3 rows: 2 succeeded, 1 refused\n14 tokens, 0.000000 USD\nbegun "
+    )
     assert f"base url: {server.base_url}\n" in told.stdout
     assert server.apps[0].key not in told.stdout
     last = listed.stdout.splitlines()[-1]
