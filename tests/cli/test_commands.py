@@ -18,6 +18,8 @@ from dify_workflow_async import WorkflowClient, events, models
 from dify_workflow_async.cli._app import cli
 from dify_workflow_async.cli._lines import describe, summarize
 
+from ._stderr import faults
+
 
 RECORDING = Path(__file__).parents[1] / "recordings/dify-1.14.2/run_llm_streaming.http"
 
@@ -39,7 +41,7 @@ def test_demo_as_a_process():
     """
     done = run("demo", "--topic", "rivers")
 
-    assert done.stderr == ""
+    assert faults(done.stderr) == ""
     assert done.returncode == 0
     shown = re.findall(r"^ *[0-9.]+ s  (\w+)", done.stdout, re.MULTILINE)
     assert shown[0] == "workflow_started"
@@ -112,7 +114,7 @@ async def test_serve(number):
     finally:
         process.send_signal(number)
         _, errors = await process.communicate()
-    assert (process.returncode, errors) == (0, b"")
+    assert (process.returncode, faults(errors)) == (0, "")
 
 
 async def test_serve_a_recording_and_a_scenario(tmp_path):
@@ -158,7 +160,7 @@ async def test_record(tmp_path):
         process.terminate()
         said, errors = await recorder.communicate()
         await process.communicate()
-    assert (recorder.returncode, errors) == (0, b"")
+    assert (recorder.returncode, faults(errors)) == (0, "")
     assert said == b"# 1 answers recorded\n"
     assert (folder / "001-get-info.http").exists()
 

@@ -18,6 +18,8 @@ from dify_workflow_async import WorkflowClient
 from dify_workflow_async.cli._app import cli
 from dify_workflow_async.errors import RunPaused
 
+from ._stderr import faults
+
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NAMES = ["greeting", "classify", "each", "call-api", "approve"]
@@ -65,7 +67,7 @@ async def clients():
         yield {name: client.with_options(api_key=f"app-{name}") for name in NAMES}
     process.terminate()
     _, errors = await process.communicate()
-    assert (process.returncode, errors) == (0, b"")
+    assert (process.returncode, faults(errors)) == (0, "")
 
 
 @NEEDS_ENGINE

@@ -77,7 +77,7 @@ async def test_file_that_a_node_made_can_be_downloaded(apps, server, play, sessi
     async with session.get(file["url"]) as response:
         assert (response.status, await response.read()) == (200, PIXEL)
     async with session.get(file["url"].replace("sign=", "sign=x")) as response:
-        assert response.status == 403
+        assert response.status == 404
 
 
 async def test_file_value_passes_through(apps, servers, play, upload):
