@@ -48,8 +48,8 @@ nitpick_ignore_regex = [
     (r"py:.*|any", rf"({FOREIGN.replace(' ', '|')})(\..*)?"),
     (
         r"py:class",
-        r"PathLike|Inputs|Files|Tell|dify_workflow_async\.relay\._hub\.Stream",
-        r"Rows|Key|OnProgress",
+        r"PathLike|Inputs|Files|Tell|Rows|Key|OnProgress|OnCancel|Decimal"
+        r"|dify_workflow_async\.relay\._hub\.Stream",
     ),  # aliases, whose page tells what they are
     # Type variables are nothing to link to.
     (r"py:(class|obj)", r"(dify_workflow_async\.\S+\.)?(_?[A-Z]\d?(_co)?|AnyHandler)"),

@@ -3,7 +3,7 @@
 The fields of the wire's ``data`` object are attributes of the event itself; ``raw``
 keeps the decoded object as it came. Absent and null fields are None, except texts
 (``""``) and lists (``()``). Events are immutable, compare by value and hash by
-identity. `EVENTS` finds the class by the wire's name; names that are not in it become
+identity. ``EVENTS`` finds the class by the wire's name; names that are not in it become
 `UnknownEvent`, so that what the server adds tomorrow does not break a program.
 """
 
