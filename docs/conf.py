@@ -44,12 +44,12 @@ FOREIGN = (  # their manuals are on the network
     "aiohttp asyncio attr attrs collections concurrent contextlib datetime decimal enum"
     " fnmatch http logging multidict os pathlib ssl starlette types typing uuid yarl"
 )
+ALIASES = "PathLike|Inputs|Files|Tell|Rows|Key|OnProgress|OnCancel|Decimal"
 nitpick_ignore_regex = [
     (r"py:.*|any", rf"({FOREIGN.replace(' ', '|')})(\..*)?"),
     (
         r"py:class",
-        r"PathLike|Inputs|Files|Tell|Rows|Key|OnProgress|OnCancel|Decimal"
-        r"|dify_workflow_async\.relay\._hub\.Stream",
+        rf"{ALIASES}|dify_workflow_async\.relay\._hub\.Stream",
     ),  # aliases, whose page tells what they are
     # Type variables are nothing to link to.
     (r"py:(class|obj)", r"(dify_workflow_async\.\S+\.)?(_?[A-Z]\d?(_co)?|AnyHandler)"),
