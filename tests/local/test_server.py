@@ -502,7 +502,7 @@ async def test_form_is_answered_once(mirrored, stream):
             form.answer("zzz", {})
         with pytest.raises(FormRefused, match="required inputs: comment, level"):
             form.answer("approve", {})
-        form.answer("approve", {"comment": "", "level": ""})
+        form.answer("approve", {"comment": "", "level": "low"})
         with pytest.raises(FormRefused, match="already been submitted"):
             form.answer("approve", {})
 
