@@ -119,7 +119,7 @@ def run_console(example: Example) -> str | None:
             check=False,
             shell=True,
             cwd=folder,
-            env=os.environ | {"PATH": path},
+            env=os.environ | {"PATH": path, "PYTHONASYNCIODEBUG": ""},  # as yours is
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -113,4 +113,7 @@ def structure_outputs(outputs: Mapping[str, Any], cls: type[T]) -> T:
     try:
         return _strict().structure(outputs, cls)
     except Exception as error:  # noqa: BLE001 - whatever a user's own hooks raise
-        raise OutputsMismatch(transform_error(error, path="outputs")) from None
+        problems = transform_error(error, path="outputs")
+    # Out here it has no context, which cannot be pickled where a library, such as Dask,
+    # has pickles keep that, too.
+    raise OutputsMismatch(problems)

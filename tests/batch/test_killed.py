@@ -59,7 +59,8 @@ async def test_a_batch_that_is_killed_ten_times(tmp_path: Path) -> None:
     app = App(Scenario(steps=nodes), key="app-batch")
     async with LocalServer([app]) as server:
         # Each is killed when the server has seen so many starts, and a little later.
-        for seen in sorted(dice.sample(range(ROWS), KILLS)):
+        # The last one comes well before the end, however late a busy machine sees it.
+        for seen in sorted(dice.sample(range(ROWS * 3 // 4), KILLS)):
             async with running(journal, server) as process:
                 while server.starts.total() < seen and process.returncode is None:  # noqa: ASYNC110
                     await asyncio.sleep(0.001)
