@@ -50,10 +50,8 @@ _SCALARS = frozenset({str, int, bool, type(None)})
 
 
 def _is_plain(value: Any, depth: int = 0) -> bool:
-    """True if orjson may have *value* as it is, which is nearly always so."""
+    """True if orjson may have *value*, no scalar but a float, as it is: nearly always."""
     kind = value.__class__
-    if kind in _SCALARS:
-        return True
     if kind is float:
         return math.isfinite(value)
     if depth > _MAX_DEPTH or (kind is not dict and kind is not list):

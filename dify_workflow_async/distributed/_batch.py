@@ -299,7 +299,7 @@ class _Begun:
             self.watch.lose_sight(self.failure)
 
     def _fail(self, error: Exception) -> None:
-        if self.failure is None:
+        if self.failure is None:  # pragma: no branch - it seldom fails twice
             self.failure = error
             self.stop()
 

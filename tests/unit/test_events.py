@@ -164,3 +164,10 @@ def test_base_class():
     assert Event.event_name == ""
     assert UnknownEvent.event_name == ""
     assert all(issubclass(cls, Event) for cls in CLASSES)
+
+
+def test_the_table_of_contents_has_what_is_imported_late():
+    """``dir()`` tells the rare events, too, and no other name is made up."""
+    assert set(events.__all__) <= set(dir(events))
+    with pytest.raises(AttributeError, match="has no attribute 'NoSuchEvent'"):
+        _ = events.NoSuchEvent
