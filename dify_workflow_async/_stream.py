@@ -13,7 +13,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from ._convert import is_object, to_decimal
+from ._convert import is_object, to_decimal, to_str
 from ._protocol import result_of
 from ._refusal import error_of_event
 from ._repeats import Repeats
@@ -260,7 +260,7 @@ class EventStream:
             self._note(structure_event(obj))
         elif is_object(metadata := data.get("execution_metadata")):
             price = to_decimal(metadata.get("total_price"))
-            self._charge(price, metadata.get("currency"))
+            self._charge(price, to_str(metadata.get("currency")))
 
     def _charge(self, price: Decimal | None, currency: str | None) -> None:
         """Add what a node's execution cost."""

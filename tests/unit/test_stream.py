@@ -713,8 +713,9 @@ def cost(price: Any, currency: Any = "USD") -> bytes:
         ([cost("0.10"), cost(0.2), cost("0")], Decimal("0.30"), "USD"),
         ([cost("0.10"), cost(None), cost("much")], Decimal("0.10"), "USD"),
         ([cost("0.10"), cost("0.20", "RMB")], None, None),
+        ([cost("0.10", ["USD"])], Decimal("0.10"), None),
     ],
-    ids=["nothing", "no-cost", "sum", "no-prices", "two-currencies"],
+    ids=["nothing", "no-cost", "sum", "no-prices", "two-currencies", "odd-currency"],
 )
 def test_price_of_a_run(nodes, price, currency, least):
     """It is the sum of what the executions cost, whether or not anybody wants events."""
