@@ -43,6 +43,15 @@ RUNNER = "_runner"
 FOLDER = "_folder"
 
 
+def pytest_collection_modifyitems() -> None:
+    """Measure no coverage in the processes that tests start: it makes them slow.
+
+    The workers of pytest-xdist have been started by now, and are measured.
+    """
+    for name in ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"):
+        os.environ.pop(name, None)
+
+
 @pytest.fixture(scope="session")
 def demo_server() -> Iterator[LocalServer]:
     """Serve the demo app from a thread, as examples call ``asyncio.run()``."""

@@ -73,7 +73,8 @@ class AiohttpTransport:
         own_server: bool = True,
     ) -> AiohttpAnswer:
         """Send *request*; see `Transport.send`."""
-        headers = {**(self._headers if own_server else {}), **request.headers}
+        headers = dict(self._headers) if own_server else {}
+        headers.update(request.headers)
         watch = Watch(None if deadline is None else deadline + overtime)
         body = None
         if request.content is not None:

@@ -13,7 +13,7 @@ import sys
 
 from collections.abc import Callable, Coroutine, Generator, Hashable
 from contextlib import contextmanager, nullcontext
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from .errors import ClientClosed, ConfigurationError, WrongLoop
 
@@ -130,7 +130,7 @@ class Lifetime:
         return task
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
-        waiter = self._tasks.pop(task)
+        waiter = self._tasks.pop(task, None)
         self._given_up.discard(task)
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
@@ -144,7 +144,17 @@ class Lifetime:
         loop = asyncio.get_running_loop()
         if sys.version_info < (3, 12) or loop.get_task_factory() is not None:
             return self.own(coroutine)
-        return self._owned(asyncio.Task(coroutine, loop=loop, eager_start=True))
+        task = asyncio.Task(self._to_its_end(coroutine), loop=loop, eager_start=True)
+        if not task.done():
+            self._tasks[task] = None
+        return task
+
+    async def _to_its_end(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """What a callback of the task would do, a turn of the loop earlier."""
+        try:
+            return await coroutine
+        finally:
+            self._forget(cast("asyncio.Task[T]", asyncio.current_task()))
 
     async def outlived_by(self, task: asyncio.Task[T]) -> T:
         """Wait for an owned task, which goes on if its one waiter is cancelled.

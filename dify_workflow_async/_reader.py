@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from typing import NoReturn
 
 from ._api import Api
@@ -13,7 +12,7 @@ from ._protocol import Request, speaks_after_end
 from ._recovery import Mender
 from ._stream import EventStream
 from ._transport import Answer
-from ._turn import Turn
+from ._turn import Claim, Turn
 from .errors import (
     ConnectionLost,
     DifyError,
@@ -70,6 +69,7 @@ class RunReader:
         self._tail_ends: float | None = None
         # Events that read_to_ids() met on its way.
         self._ahead: list[Event] = []
+        self._looking: asyncio.Future[None] | None = None
         self._news: asyncio.Event | None = None
 
     async def read_on(self, *, listen: bool) -> bool:
@@ -129,9 +129,14 @@ class RunReader:
         self.over, self.failure, self._tail_ends = False, None, None
 
     async def settled(self) -> None:
-        """Wait for a form that is under way, whose sender was cancelled."""
+        """Wait for a form that is under way, whose sender was cancelled.
+
+        Also for who reads ahead to the run's ids, for a moment.
+        """
         if self.going_on is not None and not self.going_on.done():
             await asyncio.wait([self.going_on])
+        while self._looking is not None:
+            await asyncio.wait([self._looking])
 
     def _take(self, event: Event) -> bool:
         """Let this event be the last one."""
@@ -150,6 +155,7 @@ class RunReader:
                 await self._learnt()
             return
         ahead, self._ahead = self._ahead, []
+        self._looking = looking = asyncio.get_running_loop().create_future()
         try:
             ahead += self.pending
             while self._ids_may_come():
@@ -158,7 +164,8 @@ class RunReader:
         except DifyError:
             pass  # the next reading says so again, after what came before
         finally:
-            self._ahead = ahead
+            self._ahead, self._looking = ahead, None
+            looking.set_result(None)
 
     async def read_to_task_id(self) -> str | None:
         """The task id, as soon as it is known; None if the stream ends without one."""
@@ -192,6 +199,8 @@ class RunReader:
 
     def close(self) -> None:
         """Give the connection back; harmless when that was done before."""
+        if self.over:
+            return
         self.over = True
         if self._mending is not None:
             self._mending.cancel()  # whoever waits for it learns why
@@ -201,7 +210,7 @@ class RunReader:
 
     # -- who reads -------------------------------------------------------------------
 
-    def claimed(self) -> AbstractContextManager[None]:
+    def claimed(self) -> Claim:
         """Be the one who reads, within the block.
 
         Raises:

@@ -117,15 +117,15 @@ class Mender:
         self._call = call
         self._events = events
         self._now = asyncio.get_running_loop().time
-        total = call.timeouts.total
-        self.deadline = None if total is None else self._now() + total
+        now, total = self._now(), call.timeouts.total
+        self.deadline = None if total is None else now + total
         self._can_attach = True
         # Since when, and how often, nothing new was heard of the run.
         self._attempt = 0
-        self._since = self._now()
+        self._since = now
         self._heard = -1
         # Since when nothing but pings came.
-        self._silent_since = self._now()
+        self._silent_since = now
         self._seen = -1
 
     # -- a stream that breaks --------------------------------------------------------

@@ -135,12 +135,10 @@ class RunStream(StreamViews):
             await pump.scope.drain()
         if pump.reader.failure is not None:
             raise pump.reader.failure
-        recovered = self._mender.recovered
         result = self._events.result(
             stopped=self._stop_asked,
             user=self._call.user,
-            recovered=recovered,
-            text_complete=recovered is None,
+            recovered=self._mender.recovered,
         )
         if self._events.truncated and self.workflow_run_id is not None:
             result = await self._completed(result, self.workflow_run_id)

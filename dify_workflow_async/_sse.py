@@ -35,11 +35,13 @@ class SSEDecoder:
     Attributes:
         last_event_id: the last ``id`` (9.2.6), empty if there was none.
         retry: the last ``retry``, in milliseconds.
+        failure: why no frame comes after those that `cut` gave last.
     """
 
     def __init__(self, max_event_bytes: int) -> None:
         self.last_event_id = ""
         self.retry: int | None = None
+        self.failure: TooLarge | None = None
         self._limit = max_event_bytes
         # The frame under way, in the pieces in which it came, and their length. So many
         # of the first ones are joined from others.
@@ -62,6 +64,17 @@ class SSEDecoder:
         Raises:
             TooLarge: a frame has more than ``max_event_bytes``.
         """
+        for frame in self.cut(chunk):
+            if decoded := self.interpret(frame):
+                yield decoded
+        if self.failure is not None:
+            raise self.failure
+
+    def cut(self, chunk: bytes) -> list[bytes]:
+        """The frames that *chunk* completes, to be interpreted.
+
+        Those before one that is over the limit come; that one is the `failure`.
+        """
         if self._start is not None:
             chunk = self._without_bom(chunk)
         if self._after_cr or b"\r" in chunk:
@@ -79,26 +92,24 @@ class SSEDecoder:
             frames[0] = b"".join(pieces)
             pieces.clear()
             self._size = self._joined = 0
-        for frame in frames:
-            if len(frame) > self._limit:
-                raise self._too_large(len(frame))
-            # Nearly every frame of Dify's is one line of data.
-            if frame[:6] == b"data: " and _LF not in frame:
-                yield "message", frame[6:]
-            elif decoded := self._interpret(frame):
-                yield decoded
+        if frames and (len(chunk) > self._limit or len(frames[0]) > self._limit):
+            for index, frame in enumerate(frames):
+                if len(frame) > self._limit:
+                    self.failure = self._too_large(len(frame))
+                    return frames[:index]
         if rest:
             self._hold(rest)
+        return frames
 
     def _hold(self, rest: bytes) -> None:
-        """Keep the beginning of a frame; its last LF apart, see feed()."""
+        """Keep the beginning of a frame; its last LF apart, see cut()."""
         if len(self._pieces) - self._joined >= _LOOSE:
             self._pieces[self._joined :] = [b"".join(self._pieces[self._joined :])]
             self._joined += 1
         self._size += len(rest)
         ends_line = rest[-1] == _LF
         if self._size - ends_line > self._limit:
-            raise self._too_large(self._size)
+            self.failure = self._too_large(self._size)
         if ends_line and len(rest) > 1:
             self._pieces += (rest[:-1], b"\n")
         else:
@@ -131,8 +142,11 @@ class SSEDecoder:
         self._after_cr = chunk.endswith(b"\r")
         return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
-    def _interpret(self, frame: bytes) -> Frame | None:
+    def interpret(self, frame: bytes) -> Frame | None:
         """Interpret the lines of a frame (9.2.6)."""
+        # Nearly every frame of Dify's is one line of data.
+        if frame[:6] == b"data: " and _LF not in frame:
+            return "message", frame[6:]
         event = ""
         data: list[bytes] = []
         for line in frame.split(b"\n"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -41,12 +41,17 @@ from .events import (
     WorkflowPaused,
     WorkflowStarted,
 )
-from .models import RunRef, RunResult
+from .models import Recovered, RunRef, RunResult
 
 
 _PING = Ping()
-_NOTHING = Decimal(0)
-_UNKNOWN: tuple[tuple[str | None, Decimal | None]] = ((None, None),)
+_LF = 10
+
+# An event that nobody needs is known by the first bytes of its frame, and not decoded.
+_HEADS = 'data: {"event":"%s"', 'data: {"event": "%s"'
+_KEY = slice(15, 26)  # enough of them to tell most from others, at once
+_Beginnings = Mapping[bytes, tuple[bytes, ...]]
+_NO_FRAMES: _Beginnings = {}
 
 # What is made of an event, by its name; None if nobody wants it.
 _Hooks = Mapping[str, Callable[[dict[str, Any]], Any]]
@@ -93,12 +98,14 @@ class EventStream:
         self._ends_on_pause = ends_on_pause
         self._decoder = SSEDecoder(max_event_bytes)
         self._hooks: _Hooks = event_hooks()
+        self._passed = _NO_FRAMES
         self.ids_missing = self.task_id is None or self.workflow_run_id is None
         self._complete = False
         self._text = io.StringIO()
         self._write = self._text.write
         self._repeats = Repeats()
-        self._prices: dict[str | None, Decimal] = {}
+        # What executions of nodes cost, as the server wrote it, in which currency.
+        self._prices: list[tuple[object, object]] = []
 
     @property
     def text(self) -> str:
@@ -117,17 +124,25 @@ class EventStream:
         in any case.
         """
         if wants is None or self.rejoined:
-            self._hooks = event_hooks()
+            self._decode_all()
             return
         unwanted = self._least()
         self._hooks = {
             name: hook if wants(name) else unwanted[name]
             for name, hook in event_hooks().items()
         }
+        names = (name for name, hook in self._hooks.items() if hook is _nobody)
+        self._passed = _beginnings(names)
 
     def decode_least(self) -> None:
         """Pass over all events, but for the exceptions of `decode_only`."""
-        self._hooks = event_hooks() if self.rejoined else self._least()
+        if self.rejoined:
+            self._decode_all()
+        else:
+            self._hooks, self._passed = self._least(), _least_passed()
+
+    def _decode_all(self) -> None:
+        self._hooks, self._passed = event_hooks(), _NO_FRAMES
 
     def go_on(self) -> None:
         """Take the bytes of another answer for the same run, whose pause is over."""
@@ -144,7 +159,7 @@ class EventStream:
         """
         self.go_on()
         self.rejoined = True
-        self._hooks = event_hooks()
+        self._decode_all()
 
     def end(self, event: Event) -> None:
         """Take note of an end that was learnt elsewhere."""
@@ -157,7 +172,7 @@ class EventStream:
 
         Every run would wait for that with its answer and all its events.
         """
-        self._hooks = event_hooks()
+        self._decode_all()
 
     @property
     def is_complete(self) -> bool:
@@ -173,14 +188,30 @@ class EventStream:
         if self.is_complete:
             return
         data: bytes | None = None
+        decoder, passed = self._decoder, self._passed
         try:
             # One loop and few calls: whatever is in it is done 200,000 times, and
             # a function more for each event costs as much as the loop itself.
-            for name, data in self._decoder.feed(chunk):
-                if data is None:
-                    if name == "ping":
-                        yield _PING
+            for frame in decoder.cut(chunk):
+                name = "message"
+                if frame[:6] == b"data: " and _LF not in frame:
+                    if (
+                        passed
+                        and (key := frame[_KEY]) in passed
+                        and frame.startswith(passed[key])
+                        and not self.ids_missing
+                    ):
+                        self.events_seen += 1
+                        continue
+                    data = frame[6:]
+                elif (found := decoder.interpret(frame)) is None:
                     continue
+                else:
+                    name, data = found
+                    if data is None:
+                        if name == "ping":
+                            yield _PING
+                        continue
                 obj = decode(data)
                 self.events_seen += 1
                 if self.ids_missing:
@@ -199,6 +230,8 @@ class EventStream:
                 yield event
                 if self._complete:
                     return
+            if decoder.failure is not None:
+                raise decoder.failure
         except (DecodeError, DifyError) as error:
             if self.outcome is not None:
                 # Rubbish behind the end: the result stands, and nobody waits for more.
@@ -253,19 +286,15 @@ class EventStream:
             return  # it has none
 
     def _take_node(self, obj: dict[str, Any]) -> None:
-        data = obj.get("data")
-        if not is_object(data):
+        data: Any = obj.get("data")
+        if data.__class__ is not dict:
             return
         if data.get("status") == "failed" or data.get("outputs_truncated"):
             self._note(structure_event(obj))
-        elif is_object(metadata := data.get("execution_metadata")):
-            price = to_decimal(metadata.get("total_price"))
-            self._charge(price, to_str(metadata.get("currency")))
-
-    def _charge(self, price: Decimal | None, currency: str | None) -> None:
-        """Add what a node's execution cost."""
-        if price is not None:
-            self._prices[currency] = self._prices.get(currency, _NOTHING) + price
+            return
+        metadata: Any = data.get("execution_metadata")
+        if metadata.__class__ is dict and "total_price" in metadata:
+            self._prices.append((metadata["total_price"], metadata.get("currency")))
 
     def _note(self, event: Event) -> bool:
         """Take what the event tells of the run; False if it came before."""
@@ -283,7 +312,7 @@ class EventStream:
                 if event.node_type == "end" and event.outputs_truncated:
                     self.truncated = True
                 if (cost := event.execution_metadata) is not None:
-                    self._charge(cost.total_price, cost.currency)
+                    self._prices.append((cost.total_price, cost.currency))
             case HumanInputRequired():
                 self.forms.append(event)
             case TtsMessageEnd():
@@ -307,25 +336,31 @@ class EventStream:
                 self.may_be_spoken = False
             self._complete = not self.may_be_spoken
 
-    def result(self, *, stopped: bool = False, **more: Any) -> RunResult:
+    def result(
+        self,
+        *,
+        stopped: bool = False,
+        user: str | None = None,
+        recovered: Recovered | None = None,
+    ) -> RunResult:
         """What the run has produced.
 
         Args:
             stopped: True if we asked for a stop.
-            **more: fields of the result that no event tells.
+            user: for whom it was run.
+            recovered: how its end was learnt, if the stream broke.
         """
-        # Two currencies make no sum, nor do executions that were not heard of.
-        is_known = len(self._prices) == 1 and not self.rejoined
-        (currency, price), *_ = self._prices.items() if is_known else _UNKNOWN
         return result_of(
             self.outcome,
             stopped=stopped,
-            total_price=price,
-            currency=currency,
+            user=user,
+            recovered=recovered,
+            text_complete=recovered is None,
+            # There is no sum if executions were not heard of.
+            cost=(None, None) if self.rejoined else _sum(self._prices),
             task_id=self.task_id,
             workflow_run_id=self.workflow_run_id,
             failed_node=self.failed_node,
-            **more,
         )
 
     def error(self) -> APIError | None:
@@ -335,6 +370,23 @@ class EventStream:
         error = error_of_event(self.outcome)
         error.run_id, error.task_id = self.workflow_run_id, self.task_id
         return error.with_result(self.result())
+
+
+def _sum(
+    prices: Iterable[tuple[object, object]],
+) -> tuple[Decimal | None, str | None]:
+    """The sum and its currency; None if there is no price, or more than one currency."""
+    total: Decimal | None = None
+    currency: str | None = None
+    for told, unit in prices:
+        price = told if isinstance(told, Decimal) else to_decimal(told)
+        if price is None:
+            continue
+        if total is not None and to_str(unit) != currency:
+            return None, None
+        total = price if total is None else total + price
+        currency = to_str(unit)
+    return total, currency
 
 
 # Events that tell something about the run itself, and those that a server may repeat.
@@ -360,3 +412,20 @@ def _unwanted() -> dict[str, Callable[[dict[str, Any]], Any]]:
         name: hook if EVENTS[name] in _RARE else _nobody
         for name, hook in event_hooks().items()
     }
+
+
+def _beginnings(names: Iterable[str]) -> _Beginnings:
+    """How the frames of these events begin, by a part of that; see `_KEY`."""
+    found: dict[bytes, tuple[bytes, ...]] = {}
+    for beginning in (head % name for name in names for head in _HEADS):
+        whole = beginning.encode()
+        found[whole[_KEY]] = (*found.get(whole[_KEY], ()), whole)
+    return found
+
+
+@cache
+def _least_passed() -> _Beginnings:
+    """What `decode_least` passes over."""
+    own = {"text_chunk", "node_finished"}
+    names = (name for name, hook in _unwanted().items() if hook is _nobody)
+    return _beginnings(name for name in names if name not in own)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Any
 
 from .errors import StreamBusy
@@ -16,12 +14,12 @@ class Turn:
 
     Attributes:
         is_reading: True while somebody waits for the server.
-        holder: a token, and the task in which the reading began; None: nobody.
+        holder: the claim, and the task in which the reading began; None: nobody.
     """
 
     def __init__(self) -> None:
         self.is_reading = False
-        self.holder: tuple[object, asyncio.Task[Any] | None] | None = None
+        self.holder: tuple[Claim, asyncio.Task[Any] | None] | None = None
 
     @property
     def is_elsewhere(self) -> bool:
@@ -31,9 +29,8 @@ class Turn:
         other = None if self.holder is None else self.holder[1]
         return not (other is None or other is asyncio.current_task() or other.done())
 
-    @contextmanager
-    def claimed(self) -> Generator[None]:
-        """Have it, within the block.
+    def claimed(self) -> Claim:
+        """Have it until the end of a ``with`` block.
 
         Raises:
             StreamBusy: another task has it, and has not ended.
@@ -41,19 +38,31 @@ class Turn:
         if self.is_elsewhere:
             msg = "another task reads this stream"
             raise StreamBusy(msg)
-        # An iteration that was left by `break` ends some time later: the token keeps it
-        # from taking away the claim of the one that went on.
-        token = object()
-        self.holder = token, asyncio.current_task()
-        try:
-            yield
-        finally:
-            self._give_back(token)
-
-    def _give_back(self, token: object) -> None:
-        if self.holder is not None and self.holder[0] is token:
-            self.holder = None
+        claim = Claim(self)
+        self.holder = claim, asyncio.current_task()
+        return claim
 
     def drop(self) -> None:
         """Let nobody have it."""
         self.holder = None
+
+
+class Claim:
+    """That of one who reads.
+
+    An iteration that was left by ``break`` ends some time later: this is all that it
+    gives back then, not the claim of the one that went on.
+    """
+
+    __slots__ = ("_turn",)
+
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
+
+    def __enter__(self) -> None:
+        """Nothing is left to be done."""
+
+    def __exit__(self, *exc: object) -> None:
+        holder = self._turn.holder
+        if holder is not None and holder[0] is self:
+            self._turn.holder = None

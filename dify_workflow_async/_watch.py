@@ -34,11 +34,12 @@ class Watch:
 
     __slots__ = (
         *("_armed_for", "_before", "_deadline", "_expired", "_limit", "_loop"),
-        *("_since", "_task", "_timer"),
+        *("_now", "_since", "_task", "_timer"),
     )
 
     def __init__(self, deadline: float | None) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
+        self._now = loop.time
         self._deadline = _time(deadline)
         self._since = 0.0
         self._limit = math.inf
@@ -52,13 +53,17 @@ class Watch:
     @property
     def is_over(self) -> bool:
         """True once the deadline has passed."""
-        return self._loop.time() >= self._deadline
+        return self._now() >= self._deadline
 
     def allow(self, seconds: float | None) -> None:
         """Give the server so many seconds from now on; None: until the deadline."""
-        self._since = self._loop.time()
-        self._limit = _time(seconds)
-        if (due := self._due()) < self._armed_for:
+        # As _due() has it: this is done for every chunk.
+        self._since = now = self._now()
+        self._limit = limit = math.inf if seconds is None else seconds
+        due = now + limit
+        if self._deadline < due:  # noqa: PLR1730 - a call less
+            due = self._deadline
+        if due < self._armed_for:
             self._arm(due)
 
     def until(self, deadline: float | None) -> None:
@@ -108,8 +113,8 @@ class Watch:
         if self._task is None:
             # The consumer is at work, which is no fault of the server's; that the
             # deadline has passed is told at the next read.
-            self._since = self._loop.time()
-        elif self._loop.time() >= self._due():
+            self._since = self._now()
+        elif self._now() >= self._due():
             self._expired = True
             self._task.cancel()
             return

@@ -24,7 +24,7 @@ from .faults_table import PAGE, ROWS, page_with_table
 
 
 TIMEOUTS = Timeouts(
-    first_byte=0.4, idle=0.2, stall=0.3, recovery=0.8, request=1.0, stop=1.0
+    first_byte=1.0, idle=0.2, stall=0.3, recovery=0.8, request=1.0, stop=1.0
 )
 LIMITS = Limits(
     max_event_bytes=1 << 20, max_body_bytes=1 << 20, max_error_bytes=1 << 16

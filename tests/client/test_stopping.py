@@ -153,6 +153,30 @@ async def test_stop_from_another_task_waits_for_the_id(wild, connect, until):
     assert len(server.stops) == 1
 
 
+async def test_consumer_that_comes_while_a_stop_waits(wild, connect):
+    """Who reads on waits for the one that looks ahead for the id, and loses nothing."""
+
+    async def script(peer) -> None:
+        await peer.begin()
+        await reading.wait()
+        await peer.event("workflow_started")
+        await peer.event("workflow_finished", status="stopped")
+        await peer.gone()
+
+    reading = asyncio.Event()
+    server = await wild(script)
+    async with connect(server).stream() as run:
+        stop = asyncio.create_task(run.stop())
+        await asyncio.sleep(0)  # it waits for the server now
+        reader = asyncio.create_task(anext(run))
+        await asyncio.sleep(0)
+        reading.set()
+        assert (await reader).event_name == "workflow_started"
+        await stop
+        assert (await run.result()).status == "stopped"
+    assert len(server.stops) == 1
+
+
 @pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside a consumer"])
 @pytest.mark.parametrize("ending", ["clean", "finished"])
 async def test_cannot_stop(ending, beside, wild, connect, until):

@@ -296,7 +296,10 @@ async def test_cancelled_offer_claims_nothing(journal, opened, rows):
     with pytest.raises(asyncio.CancelledError):
         await offering
 
-    assert await journal.counts() in ({}, {State.STARTED: 5}, {State.PENDING: 5})
+    # If they were claimed, they are given back as soon as the journal can.
+    while (counts := await journal.counts()) == {State.STARTED: 5}:
+        pass
+    assert counts in ({}, {State.PENDING: 5})
     other = await opened()
     assert await verdicts(other, rows) == [Verdict.RUN] * 5
 

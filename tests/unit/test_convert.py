@@ -34,6 +34,8 @@ JULY_18 = datetime(2024, 7, 18, 3, 17, 40, tzinfo=UTC)
 
 
 def shown(value: object) -> str:
+    if callable(value):
+        return value.__name__
     return "huge" if value == 10**5000 else ascii(value)[:60]
 
 

@@ -156,7 +156,7 @@ VALUES = [
     ("json_object", {}, FileFacts(), "an object is needed, not FileFacts"),
     ("json_object", {"json_schema": {"required": 5, "properties": []}}, {}, None),
     # controls of tomorrow
-    ("of tomorrow", {}, object(), None),
+    ("of tomorrow", {}, b"", None),
     (None, {}, [[]], None),
 ]
 

@@ -375,6 +375,58 @@ def test_decode_only_passes_over_what_nobody_wants():
     assert stream.events_seen == 4
 
 
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        # Known by their first bytes, so that the rest may be what it likes.
+        (b'{"event":"node_started","data":{', []),
+        (b'{"event": "node_started","data":{', []),
+        (b'{"event":"iteration_next","x"', []),
+        (b'{"event":"loop_next","x"', []),
+        (b'{"event":"agent_log"', []),
+        # Decoded, since they are not.
+        (b'{"data":{},"event":"node_started"}', []),
+        (b'{ "event":"node_started"}', []),
+        (b'{"event":"node_started_by_you"}', ["node_started_by_you"]),
+        (b'{"event":"node_star"}', ["node_star"]),
+        (b'{"event":"x"}', ["x"]),
+        (
+            b'{"event":"workflow_finished","data":{"status":"succeeded"}}',
+            ["workflow_finished"],
+        ),
+        (b'{"event":"error","message":"m"}', ["error"]),
+        (b'{"event":"node_finished",\ndata: "data":{}}', []),
+    ],
+)
+def test_what_nobody_wants_is_known_by_its_first_bytes(data, found):
+    """Only what is surely not needed stays undecoded."""
+    stream = EventStream(LIMIT)
+    stream.decode_least()
+    list(stream.feed(frame("ping", workflow_run_id="r", task_id="t")))
+    before = stream.events_seen
+
+    events = list(stream.feed(b"data: " + data + b"\n\n"))
+
+    names = [getattr(event, "name", event.event_name) for event in events]
+    assert names == found
+    assert stream.events_seen == before + 1
+    assert stream.failure is None
+
+
+def test_ids_are_read_from_events_that_nobody_wants():
+    """They are decoded until both are known."""
+    stream = EventStream(LIMIT)
+    stream.decode_least()
+
+    list(stream.feed(frame("node_started", workflow_run_id="r", data={})))
+    assert (stream.workflow_run_id, stream.task_id) == ("r", None)
+    list(stream.feed(frame("node_started", task_id="t", data={})))
+
+    assert (stream.workflow_run_id, stream.task_id) == ("r", "t")
+    list(stream.feed(b'data: {"event":"node_started"\n\n'))
+    assert stream.failure is None
+
+
 def test_decode_only_can_be_changed_on_the_way():
     """A handler that comes later gets its events from then on; None wants all."""
     stream = EventStream(LIMIT)

@@ -181,13 +181,15 @@ async def test_two_forms_at_once(apps, server, play):
         )
     )
     events = await play(server, app)
-    assert set(events[-1]["data"]["paused_nodes"]) == {"first", "second"}
+    # The engine may come to rest for one before the other has asked.
+    assert {"first", "second"} >= set(events[-1]["data"]["paused_nodes"]) != set()
     run = server.runs[-1]
-    forms = list(run.forms)
-    forms[0].answer("yes", {})
+    one = run.open_forms[0]
+    one.answer("yes", {})
     await _until(run, "workflow_paused", 2)
-    assert [form.id for form in run.open_forms] == [forms[1].id]
-    forms[1].answer("yes", {})
+    (other,) = run.open_forms
+    assert other.node_id != one.node_id
+    other.answer("yes", {})
     await run.settled(pause_counts=False)
     assert (run.status, run.outputs) == ("succeeded", {"text": "yes yes"})
     assert len(run.forms) == 2
