@@ -10,7 +10,7 @@ import inspect
 import logging
 import random
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any, TypeVar
 
@@ -67,16 +67,20 @@ class Exchange:
 
         An answer that breaks off is a failure like one that does not come.
         """
-
-        async def once(deadline: float | None) -> T:
-            answer = await self._send_once(request, timeouts, deadline)
+        deadline = await self._begin(request, timeouts, None)
+        attempt = 0
+        while True:
+            attempt += 1
             try:
-                return decipher(await self.read(answer, self.limits.max_body_bytes))
+                answer = await self._send_once(request, timeouts, deadline)
+                try:
+                    return decipher(await self.read(answer, self.limits.max_body_bytes))
+                except DifyError as error:
+                    self.explain(error, request, answer)
+                    raise
             except DifyError as error:
-                self.explain(error, request, answer)
-                raise
-
-        return await self._repeat(request, once, timeouts, None)
+                wait = self._wait_after(error, request, attempt, deadline)
+            await self.lifetime.pause(wait, repeatable=request.repeatable)
 
     async def send(
         self,
@@ -90,41 +94,43 @@ class Exchange:
         *deadline* is where ``Timeouts.total`` ends, by the loop's clock, for a call
         that began before; *overtime*: see `Transport.send`.
         """
-
-        async def once(deadline: float | None) -> Answer:
-            return await self._send_once(request, timeouts, deadline, overtime)
-
-        return await self._repeat(request, once, timeouts, deadline)
-
-    async def _repeat(
-        self,
-        request: Request,
-        once: Callable[[float | None], Awaitable[T]],
-        timeouts: Timeouts,
-        deadline: float | None,
-    ) -> T:
-        loop = asyncio.get_running_loop()
-        if deadline is None and timeouts.total is not None:
-            deadline = loop.time() + timeouts.total
-        if self.lifetime.busy and request.starts_run:
-            await self._while_busy(deadline)
+        # The same loop as in ask(): objects for what differs would live with each run.
+        deadline = await self._begin(request, timeouts, deadline)
         attempt = 0
         while True:
             attempt += 1
             try:
-                return await once(deadline)
+                return await self._send_once(request, timeouts, deadline, overtime)
             except DifyError as error:
-                self.explain(error, request)
-                wait = self._wait(request, attempt, error)
-                if isinstance(error, TooManyRequests) and request.starts_run:
-                    self._note_busy(error, wait)
-                if wait is None:
-                    raise
-                if deadline is not None and loop.time() + wait >= deadline:
-                    raise  # the next try would have no time left
-                logger.info("try again in %.2f s, after %s", wait, error)
-                self._tell(attempt, wait, error)
+                wait = self._wait_after(error, request, attempt, deadline)
             await self.lifetime.pause(wait, repeatable=request.repeatable)
+
+    async def _begin(
+        self, request: Request, timeouts: Timeouts, deadline: float | None
+    ) -> float | None:
+        """Wait until the request may be sent, and tell until when it has time."""
+        if deadline is None and timeouts.total is not None:
+            deadline = asyncio.get_running_loop().time() + timeouts.total
+        if self.lifetime.busy and request.starts_run:
+            await self._while_busy(deadline)
+        return deadline
+
+    def _wait_after(
+        self, error: DifyError, request: Request, attempt: int, deadline: float | None
+    ) -> float:
+        """Seconds after which to try again; else the error is raised."""
+        self.explain(error, request)
+        wait = self._wait(request, attempt, error)
+        if isinstance(error, TooManyRequests) and request.starts_run:
+            self._note_busy(error, wait)
+        if wait is None:
+            raise error
+        now = asyncio.get_running_loop().time()
+        if deadline is not None and now + wait >= deadline:
+            raise error  # the next try would have no time left
+        logger.info("try again in %.2f s, after %s", wait, error)
+        self._tell(attempt, wait, error)
+        return wait
 
     async def _while_busy(self, deadline: float | None) -> None:
         """Wait with a run while its app has too many, unless there is no time for it.

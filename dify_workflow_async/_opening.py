@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Coroutine, Mapping
 from typing import Any, Protocol, Self
 
 import attrs
@@ -22,7 +22,7 @@ class Opening(Protocol):
         """Make the request; nothing has begun if this is cancelled."""
         ...
 
-    async def open(self, api: Api, request: Request) -> Answer:
+    def open(self, api: Api, request: Request) -> Coroutine[Any, Any, Answer]:
         """Open the stream; who is cancelled meanwhile has to wait for it."""
         ...
 
@@ -71,9 +71,9 @@ class NewRun:
         )
         return self._make(inputs, files)
 
-    async def open(self, api: Api, request: Request) -> Answer:
+    def open(self, api: Api, request: Request) -> Coroutine[Any, Any, Answer]:
         """Start the run; see `Api.open_run`."""
-        return await api.open_run(request, self.timeouts)
+        return api.open_run(request, self.timeouts)
 
     async def block(self, api: Api) -> RunResult:
         """Run in blocking mode, with files and all; see `Api.run_blocking`."""

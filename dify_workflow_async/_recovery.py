@@ -116,8 +116,8 @@ class Mender:
         self._api = api
         self._call = call
         self._events = events
-        self._now = asyncio.get_running_loop().time
-        now, total = self._now(), call.timeouts.total
+        self._loop = asyncio.get_running_loop()
+        now, total = self._loop.time(), call.timeouts.total
         self.deadline = None if total is None else now + total
         self._can_attach = True
         # Since when, and how often, nothing new was heard of the run.
@@ -141,7 +141,7 @@ class Mender:
             RunInterrupted: *broken*.
             TotalTimeout: the call's own time limit is over.
         """
-        began = self._now()
+        began = self._loop.time()
         version = _protocol.server_version(answer.headers)
         if version is not None and version < ATTACHABLE:
             self._can_attach = False
@@ -170,18 +170,18 @@ class Mender:
             logger.debug("run %s is out of reach: %s", broken.run_id, error)
             return None
         except RunNotFound as error:
-            if self._now() - self._since >= GRACE:
+            if self._loop.time() - self._since >= GRACE:
                 raise broken from error
             return None
         except DifyError as error:
             raise broken from error
 
     def _is_late(self) -> bool:
-        return self.deadline is not None and self._now() >= self.deadline
+        return self.deadline is not None and self._loop.time() >= self.deadline
 
     async def _pause(self, broken: RunInterrupted) -> None:
         pause = poll_delay(self._attempt)
-        then = self._now() + pause
+        then = self._loop.time() + pause
         if self.deadline is not None and then >= self.deadline:
             seconds = self._call.timeouts.total
             msg = f"the call took longer than {seconds} s; {broken.message}"
@@ -225,12 +225,12 @@ class Mender:
         return _protocol.event_of_detail(detail)
 
     def _note(self, began: float, found: Answer | Event) -> None:
-        self._silent_since = self._now()
+        self._silent_since = self._loop.time()
         before = self.recovered or Recovered(breaks=0, seconds=0.0, how="")
         self.recovered = attrs.evolve(
             before,
             breaks=before.breaks + 1,
-            seconds=before.seconds + self._now() - began,
+            seconds=before.seconds + self._loop.time() - began,
             how="read" if isinstance(found, Event) else "attached",
         )
 
@@ -238,7 +238,7 @@ class Mender:
 
     def is_due(self) -> bool:
         """True if only pings came for ``Timeouts.stall``, once for each such time."""
-        seen, now = self._events.events_seen, self._now()
+        seen, now = self._events.events_seen, self._loop.time()
         if seen != self._seen:
             self._seen, self._silent_since = seen, now
         stall = self._call.timeouts.stall
@@ -266,5 +266,5 @@ class Mender:
             logger.debug("run %s is silent and out of reach: %s", run_id, error)
             return None
         if event is not None:
-            self._note(self._now(), event)
+            self._note(self._loop.time(), event)
         return event

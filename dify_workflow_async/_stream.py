@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import io
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from decimal import Decimal
-from functools import cache
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from ._convert import is_object, to_decimal, to_str
+from ._convert import is_object
 from ._protocol import result_of
 from ._refusal import error_of_event
 from ._repeats import Repeats
 from ._sse import SSEDecoder
+from ._wanted import KEY, RARE, Decoding, Hook, everything, least, only
 from ._wire import (
     DecodeError,
     broken_json,
     decode,
-    event_hooks,
     structure_event,
     unknown_event,
 )
@@ -46,15 +44,6 @@ from .models import Recovered, RunRef, RunResult
 
 _PING = Ping()
 _LF = 10
-
-# An event that nobody needs is known by the first bytes of its frame, and not decoded.
-_HEADS = 'data: {"event":"%s"', 'data: {"event": "%s"'
-_KEY = slice(15, 26)  # enough of them to tell most from others, at once
-_Beginnings = Mapping[bytes, tuple[bytes, ...]]
-_NO_FRAMES: _Beginnings = {}
-
-# What is made of an event, by its name; None if nobody wants it.
-_Hooks = Mapping[str, Callable[[dict[str, Any]], Any]]
 
 
 class EventStream:
@@ -87,7 +76,7 @@ class EventStream:
         self.workflow_run_id = known.workflow_run_id if known else None
         self.outcome: Event | None = None
         self.failed_node: NodeFinished | None = None
-        self.forms: list[HumanInputRequired] = []
+        self.forms: tuple[HumanInputRequired, ...] = ()
         self.truncated = False
         self.events_seen = 0
         self.may_be_spoken = True
@@ -96,16 +85,16 @@ class EventStream:
         self.on_id: Callable[[], None] | None = None
         self._max_event_bytes = max_event_bytes
         self._ends_on_pause = ends_on_pause
-        self._decoder = SSEDecoder(max_event_bytes)
-        self._hooks: _Hooks = event_hooks()
-        self._passed = _NO_FRAMES
+        # What is None is made when it is needed: while many runs wait for their answers,
+        # each object makes the garbage collector slower.
+        self._decoder: SSEDecoder | None = None
+        self._decoding: Decoding = everything()
         self.ids_missing = self.task_id is None or self.workflow_run_id is None
         self._complete = False
         self._text = io.StringIO()
-        self._write = self._text.write
-        self._repeats = Repeats()
+        self._repeats: Repeats | None = None
         # What executions of nodes cost, as the server wrote it, in which currency.
-        self._prices: list[tuple[object, object]] = []
+        self._prices: list[tuple[object, object]] | None = None
 
     @property
     def text(self) -> str:
@@ -115,7 +104,7 @@ class EventStream:
     @property
     def pending(self) -> int:
         """How many bytes of an event wait for its end."""
-        return self._decoder.pending
+        return 0 if self._decoder is None else self._decoder.pending
 
     def decode_only(self, wants: Callable[[str], bool] | None) -> None:
         """Pass over events that *wants* does not want by name; None: decode all.
@@ -124,32 +113,24 @@ class EventStream:
         in any case.
         """
         if wants is None or self.rejoined:
-            self._decode_all()
-            return
-        unwanted = self._least()
-        self._hooks = {
-            name: hook if wants(name) else unwanted[name]
-            for name, hook in event_hooks().items()
-        }
-        names = (name for name, hook in self._hooks.items() if hook is _nobody)
-        self._passed = _beginnings(names)
+            self._decoding = everything()
+        else:
+            self._decoding = only(wants, self._own())
 
     def decode_least(self) -> None:
         """Pass over all events, but for the exceptions of `decode_only`."""
-        if self.rejoined:
-            self._decode_all()
-        else:
-            self._hooks, self._passed = self._least(), _least_passed()
+        self._decoding = everything() if self.rejoined else least(self._own())
 
-    def _decode_all(self) -> None:
-        self._hooks, self._passed = event_hooks(), _NO_FRAMES
+    def _own(self) -> dict[str, Hook]:
+        """What the run's own state needs of events that nobody wants."""
+        return {"text_chunk": self._take_text, "node_finished": self._take_node}
 
     def go_on(self) -> None:
         """Take the bytes of another answer for the same run, whose pause is over."""
-        self._decoder = SSEDecoder(self._max_event_bytes)
+        self._decoder = None
         self.outcome = self.failure = None
         self.may_be_spoken, self._complete = True, False
-        self.forms.clear()
+        self.forms = ()
 
     def rejoin(self) -> None:
         """Take the bytes of another answer for the same run, after the first broke.
@@ -159,7 +140,7 @@ class EventStream:
         """
         self.go_on()
         self.rejoined = True
-        self._decode_all()
+        self._decoding = everything()
 
     def end(self, event: Event) -> None:
         """Take note of an end that was learnt elsewhere."""
@@ -172,7 +153,7 @@ class EventStream:
 
         Every run would wait for that with its answer and all its events.
         """
-        self._decode_all()
+        self._decoding = everything()
 
     @property
     def is_complete(self) -> bool:
@@ -188,7 +169,10 @@ class EventStream:
         if self.is_complete:
             return
         data: bytes | None = None
-        decoder, passed = self._decoder, self._passed
+        if self._decoder is None:
+            self._decoder = SSEDecoder(self._max_event_bytes)
+        decoder = self._decoder
+        hooks, passed = self._decoding
         try:
             # One loop and few calls: whatever is in it is done 200,000 times, and
             # a function more for each event costs as much as the loop itself.
@@ -197,7 +181,7 @@ class EventStream:
                 if frame[:6] == b"data: " and _LF not in frame:
                     if (
                         passed
-                        and (key := frame[_KEY]) in passed
+                        and (key := frame[KEY]) in passed
                         and frame.startswith(passed[key])
                         and not self.ids_missing
                     ):
@@ -217,19 +201,20 @@ class EventStream:
                 if self.ids_missing:
                     self._learn(obj)
                 try:
-                    event = self._hooks[obj["event"]](obj)
+                    event = hooks[obj["event"]](obj)
                 except (KeyError, TypeError):
                     event = self._odd(name, obj)
                 if event is None:
                     continue  # nobody wants it
                 kind = event.__class__
                 if kind is TextChunk:
-                    self._write(event.text)
+                    self._text.write(event.text)
                 elif kind in _TELLING and not self._note(event):
                     continue  # it came before
                 yield event
                 if self._complete:
                     return
+                hooks, passed = self._decoding  # a handler may have asked for more
             if decoder.failure is not None:
                 raise decoder.failure
         except (DecodeError, DifyError) as error:
@@ -251,8 +236,8 @@ class EventStream:
             msg = f"the server sent {type(obj).__name__} instead of an event"
             raise UnexpectedAnswer(msg)
         name = obj.get("event", "" if frame_name == "message" else frame_name)
-        if isinstance(name, str) and name in self._hooks:
-            return self._hooks[name](obj)
+        if isinstance(name, str) and name in self._decoding.hooks:
+            return self._decoding.hooks[name](obj)
         return unknown_event(obj, name if isinstance(name, str) else "")
 
     def _learn(self, obj: Any) -> None:
@@ -272,16 +257,9 @@ class EventStream:
         if self.on_id is not None:
             self.on_id()
 
-    def _least(self) -> _Hooks:
-        """What is made of events that nobody wants: the run's own state, if anything."""
-        hooks = _unwanted().copy()
-        hooks["text_chunk"] = self._take_text
-        hooks["node_finished"] = self._take_node
-        return hooks
-
     def _take_text(self, obj: dict[str, Any]) -> None:
         try:
-            self._write(obj["data"]["text"])
+            self._text.write(obj["data"]["text"])
         except (KeyError, TypeError):
             return  # it has none
 
@@ -294,27 +272,32 @@ class EventStream:
             return
         metadata: Any = data.get("execution_metadata")
         if metadata.__class__ is dict and "total_price" in metadata:
-            self._prices.append((metadata["total_price"], metadata.get("currency")))
+            self._charge(metadata["total_price"], metadata.get("currency"))
+
+    def _charge(self, price: object, currency: object) -> None:
+        """Keep what a node's execution cost."""
+        if self._prices is None:
+            self._prices = []
+        self._prices.append((price, currency))
 
     def _note(self, event: Event) -> bool:
         """Take what the event tells of the run; False if it came before."""
-        if self._repeats.knows(event, rejoined=self.rejoined):
+        if self._came_before(event):
             self.events_seen -= 1
             return False
         match event:
             case TextReplace(text=text):
                 self._text = io.StringIO()
-                self._write = self._text.write
-                self._write(text)
+                self._text.write(text)
             case NodeFinished():
                 if event.status == "failed":
                     self.failed_node = event
                 if event.node_type == "end" and event.outputs_truncated:
                     self.truncated = True
                 if (cost := event.execution_metadata) is not None:
-                    self._prices.append((cost.total_price, cost.currency))
+                    self._charge(cost.total_price, cost.currency)
             case HumanInputRequired():
-                self.forms.append(event)
+                self.forms += (event,)
             case TtsMessageEnd():
                 self.may_be_spoken = False
                 self._complete = self.outcome is not None
@@ -323,6 +306,11 @@ class EventStream:
             case _:
                 pass
         return True
+
+    def _came_before(self, event: Event) -> bool:
+        if self._repeats is None:
+            self._repeats = Repeats()
+        return self._repeats.knows(event, rejoined=self.rejoined)
 
     def _note_end(self, event: WorkflowFinished | WorkflowPaused | Error) -> None:
         if isinstance(event, WorkflowPaused) and not self._ends_on_pause:
@@ -357,7 +345,7 @@ class EventStream:
             recovered=recovered,
             text_complete=recovered is None,
             # There is no sum if executions were not heard of.
-            cost=(None, None) if self.rejoined else _sum(self._prices),
+            prices=() if self.rejoined else self._prices or (),
             task_id=self.task_id,
             workflow_run_id=self.workflow_run_id,
             failed_node=self.failed_node,
@@ -372,60 +360,5 @@ class EventStream:
         return error.with_result(self.result())
 
 
-def _sum(
-    prices: Iterable[tuple[object, object]],
-) -> tuple[Decimal | None, str | None]:
-    """The sum and its currency; None if there is no price, or more than one currency."""
-    total: Decimal | None = None
-    currency: str | None = None
-    for told, unit in prices:
-        price = told if isinstance(told, Decimal) else to_decimal(told)
-        if price is None:
-            continue
-        if total is not None and to_str(unit) != currency:
-            return None, None
-        total = price if total is None else total + price
-        currency = to_str(unit)
-    return total, currency
-
-
 # Events that tell something about the run itself, and those that a server may repeat.
-_RARE = frozenset(
-    {
-        *(TextReplace, TtsMessageEnd, HumanInputRequired),
-        *(WorkflowFinished, WorkflowPaused, Error),
-    }
-)
-_TELLING = _RARE | {WorkflowStarted, NodeStarted, NodeFinished}
-
-
-def _nobody(_: dict[str, Any]) -> None:
-    """Make nothing of an event that nobody wants."""
-
-
-@cache
-def _unwanted() -> dict[str, Callable[[dict[str, Any]], Any]]:
-    """Rare events that tell something about the run are made in any case."""
-    from .events import EVENTS
-
-    return {
-        name: hook if EVENTS[name] in _RARE else _nobody
-        for name, hook in event_hooks().items()
-    }
-
-
-def _beginnings(names: Iterable[str]) -> _Beginnings:
-    """How the frames of these events begin, by a part of that; see `_KEY`."""
-    found: dict[bytes, tuple[bytes, ...]] = {}
-    for beginning in (head % name for name in names for head in _HEADS):
-        whole = beginning.encode()
-        found[whole[_KEY]] = (*found.get(whole[_KEY], ()), whole)
-    return found
-
-
-@cache
-def _least_passed() -> _Beginnings:
-    """What `decode_least` passes over."""
-    own = {"text_chunk", "node_finished"}
-    names = (name for name, hook in _unwanted().items() if hook is _nobody)
-    return _beginnings(name for name in names if name not in own)
+_TELLING = RARE | {WorkflowStarted, NodeStarted, NodeFinished}

@@ -79,7 +79,11 @@ class StreamLife:
         self._mender = Mender(self._api, self._call, self._events)
         opening = lifetime.begin(opener.open(self._api, self._request))
         try:
-            self._begin(await self._in_time(opening))
+            if self._mender.deadline is None:
+                answer = await lifetime.outlived_by(opening)
+            else:
+                answer = await self._in_time(opening, self._mender.deadline)
+            self._begin(answer)
         except (asyncio.CancelledError, TotalTimeout):
             lifetime.give_up(opening)
             lifetime.leave(self._abandon(opening))
@@ -93,11 +97,9 @@ class StreamLife:
         lifetime.on_close.add(self._on_close)
         return self
 
-    async def _in_time(self, opening: asyncio.Task[Answer]) -> Answer:
+    async def _in_time(self, opening: asyncio.Task[Answer], deadline: float) -> Answer:
         """The answer, if it comes before ``Timeouts.total`` is over."""
-        if self._mender.deadline is None:
-            return await self._api.lifetime.outlived_by(opening)
-        time = asyncio.timeout_at(self._mender.deadline)
+        time = asyncio.timeout_at(deadline)
         try:
             async with time:
                 return await self._api.lifetime.outlived_by(opening)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 
+from contextvars import Context
 from types import TracebackType
 from typing import Any
 
@@ -34,12 +35,11 @@ class Watch:
 
     __slots__ = (
         *("_armed_for", "_before", "_deadline", "_expired", "_limit", "_loop"),
-        *("_now", "_since", "_task", "_timer"),
+        *("_since", "_task", "_timer"),
     )
 
     def __init__(self, deadline: float | None) -> None:
-        self._loop = loop = asyncio.get_running_loop()
-        self._now = loop.time
+        self._loop = asyncio.get_running_loop()
         self._deadline = _time(deadline)
         self._since = 0.0
         self._limit = math.inf
@@ -53,12 +53,12 @@ class Watch:
     @property
     def is_over(self) -> bool:
         """True once the deadline has passed."""
-        return self._now() >= self._deadline
+        return self._loop.time() >= self._deadline
 
     def allow(self, seconds: float | None) -> None:
         """Give the server so many seconds from now on; None: until the deadline."""
         # As _due() has it: this is done for every chunk.
-        self._since = now = self._now()
+        self._since = now = self._loop.time()
         self._limit = limit = math.inf if seconds is None else seconds
         due = now + limit
         if self._deadline < due:  # noqa: PLR1730 - a call less
@@ -105,7 +105,7 @@ class Watch:
         if self._timer is not None:
             self._timer.cancel()
         self._armed_for = due
-        self._timer = self._loop.call_at(due, self._on_timer)
+        self._timer = self._loop.call_at(due, self._on_timer, context=_NO_CONTEXT)
 
     def _on_timer(self) -> None:
         self._timer = None
@@ -113,13 +113,17 @@ class Watch:
         if self._task is None:
             # The consumer is at work, which is no fault of the server's; that the
             # deadline has passed is told at the next read.
-            self._since = self._now()
-        elif self._now() >= self._due():
+            self._since = self._loop.time()
+        elif self._loop.time() >= self._due():
             self._expired = True
             self._task.cancel()
             return
         if not self.is_over and (due := self._due()) < math.inf:
             self._arm(due)
+
+
+# A timer would copy its maker's, for each run.
+_NO_CONTEXT = Context()
 
 
 def _time(seconds: float | None) -> float:

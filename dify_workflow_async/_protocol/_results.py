@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from functools import cache
 from typing import Any
 
+from .._convert import to_decimal, to_str
 from ..events import Error, Event, NodeFinished, WorkflowFinished, WorkflowPaused
 from ..models import Recovered, RunDetail, RunRef, RunResult, unfrozen
 
@@ -17,7 +19,7 @@ def result_of(
     workflow_run_id: str | None = None,
     user: str | None = None,
     failed_node: NodeFinished | None = None,
-    cost: tuple[Decimal | None, str | None] = (None, None),
+    prices: Iterable[tuple[object, object]] = (),
     recovered: Recovered | None = None,
     text_complete: bool = True,
     stopped: bool = False,
@@ -30,7 +32,8 @@ def result_of(
         workflow_run_id: likewise; else the event's own.
         user: for whom it was run.
         failed_node: the node that failed last.
-        cost: what its nodes' executions cost, and in which currency.
+        prices: what its nodes' executions cost, as the server wrote it, each with its
+            currency.
         recovered: how it was learnt, if the stream broke.
         text_complete: False if text may have been missed.
         stopped: True if this program asked for a stop: servers from 1.9 report that
@@ -65,7 +68,7 @@ def result_of(
     if workflow_run_id is None and event is not None:
         workflow_run_id = event.workflow_run_id
     made.workflow_run_id, made.task_id, made.user = workflow_run_id, task_id, user
-    made.total_price, made.currency = cost
+    made.total_price, made.currency = _sum(prices)
     made.failed_node = failed_node
     made.recovered, made.text_complete = recovered, text_complete
     if stopped and made.status == "failed":
@@ -82,6 +85,23 @@ def _tell_run(made: Any, event: WorkflowFinished | WorkflowPaused) -> None:
     made.total_steps = event.total_steps
     made.created_at = event.created_at
     made.raw = event.raw
+
+
+def _sum(
+    prices: Iterable[tuple[object, object]],
+) -> tuple[Decimal | None, str | None]:
+    """The sum and its currency; None if there is no price, or more than one currency."""
+    total: Decimal | None = None
+    currency: str | None = None
+    for told, unit in prices:
+        price = told if isinstance(told, Decimal) else to_decimal(told)
+        if price is None:
+            continue
+        if total is not None and to_str(unit) != currency:
+            return None, None
+        total = price if total is None else total + price
+        currency = to_str(unit)
+    return total, currency
 
 
 @cache
