@@ -100,6 +100,8 @@ def _node(index: int, node: str) -> dict[str, Any]:
 
 
 def _node_finished(index: int, node: str) -> bytes:
+    # As recorded: only a model's node has a cost.
+    cost = {"total_tokens": 57, "total_price": "0.0001425", "currency": "USD"}
     fields = _node(index, node) | {
         "inputs": {"key": "value", "sys.user_id": "u1", "sys.workflow_run_id": RUN_ID},
         "process_data": {"model_mode": "chat", "model_name": "m", "usage": {"n": 57}},
@@ -109,11 +111,7 @@ def _node_finished(index: int, node: str) -> bytes:
         "status": "succeeded",
         "error": None,
         "elapsed_time": 0.345,
-        "execution_metadata": {
-            "total_tokens": 57,
-            "total_price": "0.0001425",
-            "currency": "USD",
-        },
+        "execution_metadata": cost if node == "llm" else None,
         "finished_at": NOW + 1,
         "files": [],
     }

@@ -101,6 +101,7 @@ class Call:
         known: the run, if it was started before.
         ends_on_pause: False goes on reading when the run pauses.
         row: what handlers get as ``row``, in a batch.
+        keeps_text: False if nobody can ask for the text that was streamed.
     """
 
     opening: Opening
@@ -111,6 +112,7 @@ class Call:
     known: RunRef | None = None
     ends_on_pause: bool = True
     row: object | None = None
+    keeps_text: bool = True
 
 
 def new_run(
@@ -120,9 +122,12 @@ def new_run(
     dispatcher: Dispatcher | None = None,
     on_cancel: OnCancel | None = None,
     row: object | None = None,
+    result_only: bool = False,
     **options: Unpack[BlockingOptions],
 ) -> Call:
     """A streaming call that starts a run.
+
+    With *result_only*, nobody but a dispatcher gets anything but the result.
 
     Raises:
         InvalidInputs: the inputs cannot be sent.
@@ -136,6 +141,7 @@ def new_run(
         on_cancel=checked_on_cancel(on_cancel or defaults.on_cancel),
         dispatcher=checked_dispatcher(dispatcher),
         row=row,
+        keeps_text=dispatcher is not None or not result_only,
     )
 
 

@@ -205,7 +205,6 @@ class RunReader:
         if self._mending is not None:
             self._mending.cancel()  # whoever waits for it learns why
         self._answer.close()
-        self._events.close()
         self._tell()
 
     # -- who reads -------------------------------------------------------------------

@@ -16,12 +16,11 @@ from ._protocol import result_of
 from ._refusal import error_of_event
 from ._repeats import Repeats
 from ._sse import SSEDecoder
-from ._wanted import KEY, RARE, Decoding, Hook, everything, least, only
+from ._wanted import HEAD, RARE, Decoding, everything, holds, least, only
 from ._wire import (
     DecodeError,
     broken_json,
     decode,
-    structure_event,
     unknown_event,
 )
 from .errors import APIError, DifyError, UnexpectedAnswer
@@ -71,6 +70,7 @@ class EventStream:
         *,
         known: RunRef | None = None,
         ends_on_pause: bool = True,
+        keeps_text: bool = True,
     ) -> None:
         self.task_id = known.task_id if known else None
         self.workflow_run_id = known.workflow_run_id if known else None
@@ -85,6 +85,7 @@ class EventStream:
         self.on_id: Callable[[], None] | None = None
         self._max_event_bytes = max_event_bytes
         self._ends_on_pause = ends_on_pause
+        self._keeps_text = keeps_text
         # What is None is made when it is needed: while many runs wait for their answers,
         # each object makes the garbage collector slower.
         self._decoder: SSEDecoder | None = None
@@ -115,15 +116,13 @@ class EventStream:
         if wants is None or self.rejoined:
             self._decoding = everything()
         else:
-            self._decoding = only(wants, self._own())
+            self._decoding = only(wants, keeps_text=self._keeps_text)
 
     def decode_least(self) -> None:
         """Pass over all events, but for the exceptions of `decode_only`."""
-        self._decoding = everything() if self.rejoined else least(self._own())
-
-    def _own(self) -> dict[str, Hook]:
-        """What the run's own state needs of events that nobody wants."""
-        return {"text_chunk": self._take_text, "node_finished": self._take_node}
+        self._decoding = (
+            everything() if self.rejoined else least(keeps_text=self._keeps_text)
+        )
 
     def go_on(self) -> None:
         """Take the bytes of another answer for the same run, whose pause is over."""
@@ -148,19 +147,12 @@ class EventStream:
         self._note(event)
         self.may_be_spoken, self._complete = False, True
 
-    def close(self) -> None:
-        """Let go of what refers back to this: else only the collector frees it.
-
-        Every run would wait for that with its answer and all its events.
-        """
-        self._decoding = everything()
-
     @property
     def is_complete(self) -> bool:
         """True if nothing that matters can come any more."""
         return self._complete
 
-    def feed(self, chunk: bytes) -> Iterator[Event]:  # noqa: C901, PLR0912 - see below
+    def feed(self, chunk: bytes) -> Iterator[Event]:  # noqa: C901, PLR0912, PLR0915
         """Decode the events that *chunk* completes.
 
         The iterator must be exhausted before the next call. Pings are events, too. An
@@ -177,16 +169,15 @@ class EventStream:
             # One loop and few calls: whatever is in it is done 200,000 times, and
             # a function more for each event costs as much as the loop itself.
             for frame in decoder.cut(chunk):
-                name = "message"
-                if frame[:6] == b"data: " and _LF not in frame:
-                    if (
-                        passed
-                        and (key := frame[KEY]) in passed
-                        and frame.startswith(passed[key])
-                        and not self.ids_missing
+                if passed and (head := frame[:HEAD]) in passed and not self.ids_missing:
+                    rest, telling = passed[head]
+                    if (not rest or frame.startswith(rest, HEAD)) and not (
+                        telling and holds(frame, telling)
                     ):
                         self.events_seen += 1
                         continue
+                name = "message"
+                if frame[:6] == b"data: " and _LF not in frame:
                     data = frame[6:]
                 elif (found := decoder.interpret(frame)) is None:
                     continue
@@ -209,6 +200,12 @@ class EventStream:
                 kind = event.__class__
                 if kind is TextChunk:
                     self._text.write(event.text)
+                elif kind is str:  # of a text that nobody wants
+                    self._text.write(event)
+                    continue
+                elif kind is tuple:  # what a node cost whose end nobody wants
+                    self._charge(event)
+                    continue
                 elif kind in _TELLING and not self._note(event):
                     continue  # it came before
                 yield event
@@ -257,28 +254,11 @@ class EventStream:
         if self.on_id is not None:
             self.on_id()
 
-    def _take_text(self, obj: dict[str, Any]) -> None:
-        try:
-            self._text.write(obj["data"]["text"])
-        except (KeyError, TypeError):
-            return  # it has none
-
-    def _take_node(self, obj: dict[str, Any]) -> None:
-        data: Any = obj.get("data")
-        if data.__class__ is not dict:
-            return
-        if data.get("status") == "failed" or data.get("outputs_truncated"):
-            self._note(structure_event(obj))
-            return
-        metadata: Any = data.get("execution_metadata")
-        if metadata.__class__ is dict and "total_price" in metadata:
-            self._charge(metadata["total_price"], metadata.get("currency"))
-
-    def _charge(self, price: object, currency: object) -> None:
-        """Keep what a node's execution cost."""
+    def _charge(self, price: tuple[object, object]) -> None:
+        """Keep what a node's execution cost, in which currency."""
         if self._prices is None:
             self._prices = []
-        self._prices.append((price, currency))
+        self._prices.append(price)
 
     def _note(self, event: Event) -> bool:
         """Take what the event tells of the run; False if it came before."""
@@ -295,7 +275,7 @@ class EventStream:
                 if event.node_type == "end" and event.outputs_truncated:
                     self.truncated = True
                 if (cost := event.execution_metadata) is not None:
-                    self._charge(cost.total_price, cost.currency)
+                    self._charge((cost.total_price, cost.currency))
             case HumanInputRequired():
                 self.forms += (event,)
             case TtsMessageEnd():

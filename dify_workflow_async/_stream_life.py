@@ -45,6 +45,7 @@ class StreamLife:
             api.limits.max_event_bytes,
             known=call.known,
             ends_on_pause=call.ends_on_pause,
+            keeps_text=call.keeps_text,
         )
         self._pump = Pump(
             self._events, self, call.dispatcher, call.timeouts.tail, call.row

@@ -118,7 +118,9 @@ class _Work:
         if known is not None:
             result = await self._recover(known)
         else:
-            call = new_run(row.inputs, self._defaults, row=row, **self._options)
+            call = new_run(
+                row.inputs, self._defaults, row=row, result_only=True, **self._options
+            )
             run = RunStream(self._api, call)
             if self._is_kept:
                 result = await _Told(run, started).result()

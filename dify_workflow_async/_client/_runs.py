@@ -77,7 +77,8 @@ class RunVerbs(Base):
             RunStateUnknown: no answer came; whether a run began is not known.
             TotalTimeout: it took longer than ``timeout``.
         """
-        async with self.stream(inputs, **options) as run:
+        call = new_run(inputs or {}, self._defaults, result_only=True, **options)
+        async with RunStream(self._api, call) as run:
             result = await run.result()
         return checked(result, check=check, output=output)
 

@@ -40,6 +40,8 @@ def _mended(what: str, fault: faults.Fault, promise: int = 2, **options: object)
     return _within(what, fault, promise, **({"recovered": AGAIN} | options))
 
 
+_MATTERS = b"text_chunk", b"workflow_finished"
+
 ROWS: dict[str, Row] = {
     # -- before the stream begins
     "hang-up": _unknown("the server hangs up", faults.HangUp(), cause=_LOST),
@@ -189,10 +191,20 @@ ROWS: dict[str, Row] = {
         "a proxy's page in the stream", faults.ErrorPage(after_events=2)
     ),
     "broken-json": _mended(
-        "an event with broken JSON", faults.Insert(data=faults.BROKEN_JSON)
+        "an event that matters, with broken JSON",
+        faults.Insert(data=faults.BROKEN_JSON.replace(*_MATTERS)),
     ),
     "broken-utf8": _mended(
-        "an event that is no UTF-8", faults.Insert(data=faults.BROKEN_UTF8)
+        "an event that matters, and is no UTF-8",
+        faults.Insert(data=faults.BROKEN_UTF8.replace(*_MATTERS)),
+    ),
+    "broken-json-unwanted": _within(
+        "an event that nobody wants, with broken JSON",
+        faults.Insert(data=faults.BROKEN_JSON),
+    ),
+    "broken-utf8-unwanted": _within(
+        "an event that nobody wants, and is no UTF-8",
+        faults.Insert(data=faults.BROKEN_UTF8),
     ),
     "endless-line": _within(
         "an event that never ends",

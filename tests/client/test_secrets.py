@@ -236,7 +236,7 @@ KINDS = {
     "broken stream": (broken_stream, run),
     "failed run": (failing, run),
 }
-PATIENCE = Timeouts(first_byte=0.05, idle=0.05, recovery=0.1, stop=0.05)
+PATIENCE = Timeouts(first_byte=0.5, idle=0.3, recovery=0.3, stop=0.3)
 
 
 @pytest.mark.parametrize("kind", KINDS)

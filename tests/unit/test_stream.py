@@ -35,7 +35,7 @@ from dify_workflow_async.events import (
     WorkflowPaused,
     WorkflowStarted,
 )
-from dify_workflow_async.models import RunResult
+from dify_workflow_async.models import RunRef, RunResult
 
 from ._recordings import STREAMS, Recording
 
@@ -383,7 +383,10 @@ def test_decode_only_passes_over_what_nobody_wants():
         (b'{"event": "node_started","data":{', []),
         (b'{"event":"iteration_next","x"', []),
         (b'{"event":"loop_next","x"', []),
-        (b'{"event":"agent_log"', []),
+        (b'{"event":"agent_log",', []),
+        (b'{"event": "agent_log"', []),
+        (b'{"event":"text_chunk"', []),
+        (b'{"event":"node_finished","outputs_truncated":false', []),
         # Decoded, since they are not.
         (b'{"data":{},"event":"node_started"}', []),
         (b'{ "event":"node_started"}', []),
@@ -400,7 +403,7 @@ def test_decode_only_passes_over_what_nobody_wants():
 )
 def test_what_nobody_wants_is_known_by_its_first_bytes(data, found):
     """Only what is surely not needed stays undecoded."""
-    stream = EventStream(LIMIT)
+    stream = EventStream(LIMIT, keeps_text=False)
     stream.decode_least()
     list(stream.feed(frame("ping", workflow_run_id="r", task_id="t")))
     before = stream.events_seen
@@ -411,6 +414,44 @@ def test_what_nobody_wants_is_known_by_its_first_bytes(data, found):
     assert names == found
     assert stream.events_seen == before + 1
     assert stream.failure is None
+
+
+@pytest.mark.parametrize("space", ["", " "])
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"status": "failed"}, "failed_node"),
+        ({"outputs_truncated": True, "node_type": "end"}, "truncated"),
+        ({"execution_metadata": {"total_price": "0.5"}}, "total_price"),
+    ],
+)
+def test_what_an_end_of_a_node_tells_is_not_passed_over(fields, told, space):
+    """It is decoded for a failure, for outputs that were cut, and for a price."""
+    event = {"event": "node_finished", "workflow_run_id": "r", "task_id": "t"}
+    event["data"] = {"id": "1", "status": "succeeded", "outputs": {}} | fields
+    text = json.dumps(event, separators=("," + space, ":" + space))
+    stream = EventStream(LIMIT, known=RunRef(workflow_run_id="r", task_id="t"))
+    stream.decode_least()
+
+    list(stream.feed(f"data: {text}\n\n".encode() + finished()))
+
+    result = stream.result()
+    assert {
+        "failed_node": result.failed_node is not None,
+        "truncated": stream.truncated,
+        "total_price": result.total_price == Decimal("0.5"),
+    } == {key: key == told for key in ("failed_node", "truncated", "total_price")}
+
+
+def test_text_that_nobody_can_ask_for():
+    """It is not kept."""
+    stream = EventStream(LIMIT, keeps_text=False)
+    stream.decode_least()
+
+    list(stream.feed(chunk_of("a") + finished()))
+
+    assert stream.text == ""
+    assert stream.result().is_success
 
 
 def test_ids_are_read_from_events_that_nobody_wants():
