@@ -7,6 +7,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from ._answers import not_found_page, refusal
+from ._app import App
 from ._backend import Backend
 from ._errors import RequestRefused
 from ._received import ReceivedRequest, receive
@@ -138,10 +139,20 @@ class _Door:
         recording = app.behaviour.find(request.method, request.path_qs, received.json)
         if recording is None:
             return None
-        if _is_stream(recording):
-            run = run_of(recording, app_key=app.key, app_id=app.id, body=received.json)
-            self._backend.runs.add(run)
+        self._remember(received, app, recording)
         return await app.behaviour.send(request, recording)
+
+    def _remember(
+        self, received: ReceivedRequest, app: App, recording: Recording
+    ) -> None:
+        """Remember the run that a recorded answer tells of, if it does."""
+        if not (_is_stream(recording) or recording.events()):
+            return
+        run = run_of(recording, app_key=app.key, app_id=app.id, body=received.json)
+        if received.method == "POST":
+            self._backend.runs.add(run)
+        else:
+            self._backend.runs.go_on(run)
 
 
 def _is_stream(recording: Recording) -> bool:

@@ -6,13 +6,14 @@ came, ``NAME.req`` the request, ``NAME.timing`` when the bytes arrived.
 
 import json
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
 import attrs
 
 from ._errors import RecordingError
+from ._json import is_object
 
 
 End = Literal["end", "cut", "hold"]
@@ -88,10 +89,25 @@ class Recording:
         return 0.0
 
     def events(self) -> list[dict[str, Any]]:
-        """Read the events of the body, as far as it has any."""
+        """Read the events of the body, as far as it has any.
+
+        A blocking answer is the last event of its run.
+        """
         lines = self.body.split(b"\n")
         frames = [line[6:] for line in lines if line.startswith(b"data: {")]
-        return [json.loads(frame) for frame in frames if frame.endswith(b"}")]
+        events = [json.loads(frame) for frame in frames if frame.endswith(b"}")]
+        return events or [*_blocking(self.body)]
+
+
+def _blocking(body: bytes) -> Iterator[dict[str, Any]]:
+    """Read the end of a run from a blocking answer; any other answer has none."""
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return
+    if is_object(answer) and "workflow_run_id" in answer and is_object(answer["data"]):
+        waits = answer["data"]["status"] == "paused"
+        yield {"event": "workflow_paused" if waits else "workflow_finished", **answer}
 
 
 def read_recording(path: Path) -> Recording:

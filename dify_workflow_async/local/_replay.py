@@ -158,7 +158,7 @@ def _finish(run: Run, data: dict[str, Any]) -> None:
     run.elapsed_time = data["elapsed_time"]
     run.total_tokens = data["total_tokens"]
     run.total_steps = data["total_steps"]
-    run.exceptions_count = data["exceptions_count"]
+    run.exceptions_count = data.get("exceptions_count", 0)  # no blocking answer has it
 
 
 def _pause(run: Run, data: dict[str, Any]) -> None:

@@ -27,21 +27,42 @@ class RunStore:
     def __init__(self, marker: str = "marker") -> None:
         self.starts: Counter[str] = Counter()
         self._marker = marker
-        self._runs: dict[str, Run] = {}
+        self._runs: dict[tuple[str, str], Run] = {}
+        self._started: list[Run] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __iter__(self) -> Iterator[Run]:
-        return iter(self._runs.values())
+        """Give every start, the oldest first; those of one recording share an id."""
+        return iter(self._started)
 
     def add(self, run: Run) -> None:
         """Remember a run, and forget the oldest that are over if there are many."""
-        self._runs[run.id] = run
+        self._started.append(run)
         self.starts[str(run.inputs.get(self._marker, ""))] += 1
-        surplus = len(self._runs) - MAX_KEPT_RUNS
-        if surplus > 0:
-            over = [old.id for old in self if old.is_over]
-            for run_id in over[:surplus]:
-                del self._runs[run_id]
+        surplus = max(0, len(self._started) - MAX_KEPT_RUNS)
+        for old in [one for one in self._started if one.is_over][:surplus]:
+            self._started = [one for one in self._started if one is not old]
+        self._name(run)
+
+    def go_on(self, run: Run) -> None:
+        """Remember how a run went on that a recording tells in parts.
+
+        It is no start; of a run that is known, the user and the inputs stay.
+        """
+        known = self.find(run.id, run.app_key)
+        if known is not None:
+            run.user, run.inputs = known.user, known.inputs
+            self._started = [run if one is known else one for one in self._started]
+        self._name(run)
+
+    def _name(self, run: Run) -> None:
+        """Let a run be found by its id, the last one if several have it."""
+        key = (run.app_key, run.id)
+        self._runs.pop(key, None)  # so that it becomes the youngest
+        self._runs[key] = run
+        surplus = max(0, len(self._runs) - MAX_KEPT_RUNS)
+        for old in [key for key, one in self._runs.items() if one.is_over][:surplus]:
+            del self._runs[old]
 
     def start(self, run: Run, work: Coroutine[Any, Any, None]) -> None:
         """Remember a run and begin its work in a task of its own."""
@@ -52,12 +73,11 @@ class RunStore:
 
     def find(self, run_id: str, app_key: str) -> Run | None:
         """Find a run of an app."""
-        run = self._runs.get(run_id)
-        return run if run is not None and run.app_key == app_key else None
+        return self._runs.get((app_key, run_id))
 
     def of_app(self, app_key: str) -> list[Run]:
-        """List the runs of an app, the oldest first."""
-        return [run for run in self if run.app_key == app_key]
+        """List the runs of an app by their ids, the oldest first."""
+        return [run for run in self._runs.values() if run.app_key == app_key]
 
     def find_form(self, token: str, app_key: str) -> Form | None:
         """Find a form of the runs of an app."""

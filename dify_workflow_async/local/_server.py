@@ -147,7 +147,10 @@ class LocalServer:
 
     @property
     def runs(self) -> list[Run]:
-        """The runs that it remembers, the oldest first."""
+        """The runs that it remembers, the oldest first.
+
+        Each start of a recording is one; they share its ids.
+        """
         return list(self._backend.runs)
 
     @property
