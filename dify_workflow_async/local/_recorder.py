@@ -20,6 +20,7 @@ from aiohttp import web
 from yarl import URL
 
 from ._answers import refusal
+from ._eraser import NO_KEY, Eraser
 from ._errors import RequestRefused
 
 
@@ -33,9 +34,6 @@ _HOP: Final = frozenset(
 _SECRET: Final = frozenset(
     ("cookie", "set-cookie", "proxy-authorization", "x-api-key", "x-forwarded-for")
 )
-_KEY: Final = re.compile(rb"app-[A-Za-z0-9]{16,}")
-_NO_KEY: Final = b"app-EXAMPLE"
-
 _PREFIX: Final = "/v1"
 
 
@@ -105,7 +103,10 @@ class Recorder:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=30)
         # Redirects and cookies are the client's business.
         self._session = aiohttp.ClientSession(
-            timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
+            timeout=timeout,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            # No key is seen in what is compressed.
+            headers={"Accept-Encoding": "identity"},
         )
 
     async def aclose(self) -> None:
@@ -153,20 +154,22 @@ class Recorder:
         for name, value in _passed(answer.headers):
             response.headers.add(name, value)
         self._count += 1
-        slug = re.sub(r"\W+", "-", request.path.removeprefix(_PREFIX)).strip("-")
+        eraser = Eraser(request.headers.get("Authorization", ""))
+        told = eraser.text(request.path.removeprefix(_PREFIX))
+        slug = re.sub(r"\W+", "-", told).strip("-")
         name = f"{self._count:03}-{request.method.lower()}-{slug[:60]}"
         path = self._folder / f"{name}.http"
-        path.with_suffix(".req").write_bytes(_request_bytes(request, body))
+        path.with_suffix(".req").write_bytes(_request_bytes(request, body, eraser))
         self.written.append(path)
         with path.open("wb") as file:
-            tape = _Tape(file, path.with_suffix(".timing"))
+            tape = _Tape(file, path.with_suffix(".timing"), eraser)
             try:
                 tape.head(answer)
                 await response.prepare(request)
                 async for chunk in answer.content.iter_any():
                     tape.chunk(chunk)
                     await response.write(chunk)
-                tape.chunk(b"")
+                tape.end()
             except aiohttp.ClientError:  # it broke off, and so it must here
                 if request.transport is not None:
                     request.transport.close()
@@ -181,6 +184,7 @@ class _Tape:
 
     _file: BinaryIO
     _timing: Path
+    _eraser: Eraser
     _began: float = attrs.field(factory=time.monotonic, init=False)
     _offset: int = attrs.field(default=0, init=False)
     _received: list[tuple[float, int, int]] = attrs.field(
@@ -189,17 +193,27 @@ class _Tape:
 
     def head(self, answer: aiohttp.ClientResponse) -> None:
         lines = [f"HTTP/1.1 {answer.status} {answer.reason}"]
-        lines += [f"{name}: {value}" for name, value in _told(answer.headers)]
+        lines += [
+            f"{name}: {value}" for name, value in _told(answer.headers, self._eraser)
+        ]
         lines += ["Transfer-Encoding: chunked", "", ""]
         self._write("\r\n".join(lines).encode("latin-1", "replace"))
 
     def chunk(self, data: bytes) -> None:
-        clean = _KEY.sub(_NO_KEY, data)
-        self._write(b"%x\r\n%b\r\n" % (len(clean), clean))
+        self._write_chunk(self._eraser.feed(data))
+
+    def end(self) -> None:
+        self._write_chunk(self._eraser.rest())
+        self._write(b"0\r\n\r\n")
 
     def close(self) -> None:
+        # What is still held back is half a key, of an answer that broke off.
         told: dict[str, Any] = {"closed": None, "recv": self._received}
         self._timing.write_text(json.dumps(told), "utf-8")
+
+    def _write_chunk(self, data: bytes) -> None:
+        if data:  # an empty chunk would be the last one
+            self._write(b"%x\r\n%b\r\n" % (len(data), data))
 
     def _write(self, data: bytes) -> None:
         seconds = round(time.monotonic() - self._began, 4)
@@ -230,18 +244,17 @@ def _passed(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             yield name, value
 
 
-def _told(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _told(headers: Mapping[str, str], eraser: Eraser) -> Iterator[tuple[str, str]]:
     """Tell the headers that are written down."""
     for name, value in _passed(headers):
         if name.lower() not in _SECRET:
-            clean = _KEY.sub(_NO_KEY, value.encode("latin-1", "replace"))
-            yield name, clean.decode("latin-1")
+            yield name, eraser.text(value)
 
 
-def _request_bytes(request: web.Request, body: bytes) -> bytes:
-    lines = [f"{request.method} {request.raw_path} HTTP/1.1"]
-    for name, value in _told(request.headers):
+def _request_bytes(request: web.Request, body: bytes, eraser: Eraser) -> bytes:
+    lines = [f"{request.method} {eraser.text(request.raw_path)} HTTP/1.1"]
+    for name, value in _told(request.headers, eraser):
         is_key = name.lower() == "authorization"
-        lines.append(f"{name}: {'Bearer app-EXAMPLE' if is_key else value}")
+        lines.append(f"{name}: {f'Bearer {NO_KEY}' if is_key else value}")
     head = "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")
-    return head + _KEY.sub(_NO_KEY, body)
+    return head + eraser.whole(body)
