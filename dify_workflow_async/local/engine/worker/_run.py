@@ -28,6 +28,7 @@ from ._values import plain, revive
 
 
 _REASON: Final = "User requested stop"
+_SILENT: Final = "the engine ended the run without a word"
 
 
 class EngineRun:
@@ -134,6 +135,8 @@ class EngineRun:
             # Only now have its threads ended, so that its state can be kept.
             self._pause = state.dumps(), responses.dumps()
             self._send(narrator.pause)
+        elif not narrator.has_ended:  # or the server would wait for ever
+            raise RuntimeError(_SILENT)
 
     def _tell_file(self, made: MadeFile) -> None:
         self._send({"fact": "file", "file": plain(attrs.asdict(made))})
@@ -185,7 +188,7 @@ class Narrator(Layer):
             raise
 
     def _pass_on(self, fact: Message) -> None:
-        self.has_ended = fact["fact"] in ENDS
+        self.has_ended = self.has_ended or fact["fact"] in ENDS
         if fact["fact"] == "paused":
             self.pause = fact
         else:
