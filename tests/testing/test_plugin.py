@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import re
 import subprocess
 import sys
@@ -18,13 +19,19 @@ from dify_workflow_async.local import (
     FormRefused,
     Node,
     Pause,
+    Replay,
     Scenario,
+    StubModel,
+    StubReply,
     Workflow,
 )
 from dify_workflow_async.local.faults import Drop, ErrorPage
 from dify_workflow_async.testing import DifyServer
 
 
+TESTS = Path(__file__).parents[1]
+DSL = TESTS / "dsl"
+RECORDINGS = TESTS / "recordings/dify-1.14.2"
 PAGE = Path(__file__).parents[2] / "docs/howto/test-your-app.md"
 ECHO = Scenario(
     steps=[Node(type="start"), Node(type="end", outputs={"text": "{name}"})]
@@ -96,6 +103,49 @@ async def test_runs_that_are_not_one(dify_client, dify_server):
     with pytest.raises(AssertionError, match=r"0 runs with {'a': 3}"):
         dify_server.assert_ran_once({"a": 3})
     assert dify_server.assert_ran_once({"a": 2}).inputs == {"a": 2}
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("graphon") is None,
+    reason="graphon needs Python 3.12 or 3.13 (extra engine)",
+)
+class TestExportedApp:
+    """``dify_app`` gives an app that Dify exported."""
+
+    @pytest.fixture
+    def dify_app(self):
+        """Give the app, with a stub for its model."""
+        model = StubModel(replies=[StubReply(text=["Good ", "day."])])
+        return App.from_dsl(DSL / "llm.yml", model=model)
+
+    async def test_run(self, dify_client, dify_app, dify_server):
+        """It runs on the engine, and the plugin sees its run."""
+        assert isinstance(dify_app.behaviour, Workflow)
+        async with dify_client.stream({"query": "hello"}) as stream:
+            result = await stream.result()
+        assert (result.status, result.outputs["text"]) == ("succeeded", "Good day.")
+        assert stream.text.startswith("Good day.")
+        run = dify_server.assert_ran_once({"query": "hello"})
+        assert (run.id, run.status) == (result.workflow_run_id, "succeeded")
+
+
+class TestRecording:
+    """``dify_app`` gives the answers of a real server."""
+
+    @pytest.fixture
+    def dify_app(self):
+        """Give a recording of a run."""
+        return App(Replay(RECORDINGS / "run_hello_streaming.http"))
+
+    async def test_run(self, dify_client, dify_server):
+        """It is replayed for each run, and a second run is seen as one."""
+        result = await dify_client.run({"query": "world"})
+        assert result.outputs == {"text": "Hello, world!"}
+        run = dify_server.assert_ran_once({"query": "world"})
+        assert (run.id, run.status) == (result.workflow_run_id, "succeeded")
+        await dify_client.run({"query": "world"})
+        with pytest.raises(AssertionError, match="2 runs"):
+            dify_server.assert_ran_once()
 
 
 @pytest.mark.parametrize("dify_server_options", [{"version": "1.12.1"}])
