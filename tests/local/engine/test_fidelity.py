@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from .._shapes import outline
+from ._masks import masked
 
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -37,38 +38,11 @@ STREAMS = [
     ("1.14.2", "partial_default"),
 ]
 
-# Of this machine and this moment: in texts, and by key.
-MASKS = [
-    (re.compile(r"127\.0\.0\.1:\d+"), "HOST"),
-    (re.compile(r'File "[^"]*main\.py", line \d+'), "File"),
-    (re.compile(r"\n *[~^]+(?=\n)"), ""),  # which Pythons draw differently
-    (re.compile(r"exit status \d+"), "exit status"),
-    (re.compile(r'"(latency|time_to_\w+)": [\d.]+'), r'"\1": 0'),
-]
-OWN_KEYS = {"latency", "time_to_first_token", "time_to_generate", "url", "remote_url"}
-OWN_KEYS |= {"server", "date", "content-type", "related_id", "reference", "tenant_id"}
-
 # Nodes that show more as their inputs than they did: all their settings, or the
 # variables of a prompt.
 TALKATIVE = {"assign", "llm"}
 
 BRANCHES = {"b1", "b2", "b3"}  # of `parallel`
-
-
-def masked(value: Any) -> Any:
-    """Take out of a value what is not the same twice."""
-    if isinstance(value, str):
-        for pattern, instead in MASKS:
-            value = pattern.sub(instead, value)
-        return value
-    if isinstance(value, (list, tuple)):
-        return [masked(item) for item in value]
-    if isinstance(value, dict):
-        return {
-            key: None if key in OWN_KEYS or key.startswith("sys.") else masked(item)
-            for key, item in value.items()
-        }
-    return value
 
 
 def texts(events: list[Any]) -> list[tuple[tuple[str, ...], str]]:
@@ -178,13 +152,30 @@ async def test_files_are_like_recorded(version, apps, servers, play, upload, rec
     assert pieces[0] == pieces[1]
 
 
-BLOCKING = ["hello", "inputs", "failing_code", "large_template", "llm"]
+BLOCKING = [
+    ("1.12.1", "hello"),
+    ("1.12.1", "inputs"),
+    ("1.12.1", "failing_code"),
+    ("1.12.1", "large_template"),
+    ("1.12.1", "llm"),
+    ("1.14.2", "hello"),
+    ("1.14.2", "human"),
+]
+TOLD = ("status", "outputs", "error", "total_tokens", "total_steps", "paused_nodes")
 
 
-@pytest.mark.parametrize("name", BLOCKING)
-async def test_blocking_answer_is_like_recorded(name, apps, servers, call, recorded):
-    """A blocking run answers with the recorded outputs, error and counts."""
-    version, recording = "1.12.1", f"run_{name}_blocking"
+def form_of(reason: dict[str, Any]) -> list[Any]:
+    """Tell a form, in the order of its keys, without what is of one run."""
+    own = ("form_id", "form_token", "expiration_time")
+    return [(key, None if key in own else value) for key, value in reason.items()]
+
+
+@pytest.mark.parametrize(("version", "name"), BLOCKING)
+async def test_blocking_answer_is_like_recorded(
+    version, name, apps, servers, call, recorded
+):
+    """A blocking run answers with the recorded outputs, error, counts and forms."""
+    recording = "human_blocking" if name == "human" else f"run_{name}_blocking"
     known = recorded.json(version, recording)
     body = {
         "inputs": recorded_inputs(recorded, version, recording),
@@ -196,11 +187,12 @@ async def test_blocking_answer_is_like_recorded(name, apps, servers, call, recor
 
     assert [*sent] == [*known]
     assert [*sent["data"]] == [*known["data"]]
-    told = ("status", "outputs", "error", "total_tokens", "total_steps")
     ours, theirs = (
-        {key: masked(one["data"][key]) for key in told} for one in (sent, known)
+        {key: masked(one["data"].get(key)) for key in TOLD} for one in (sent, known)
     )
     assert ours == theirs
+    forms = [one["data"].get("reasons", []) for one in (sent, known)]
+    assert [*map(form_of, forms[0])] == [*map(form_of, forms[1])]
 
 
 async def test_pause_and_answer_are_like_recorded(
