@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
+import os
+import subprocess
 import sys
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -50,49 +53,91 @@ async def flaky():
     await runner.cleanup()
 
 
-@pytest.fixture
-async def clients():
-    """Serve all examples in one process, and give a client for each."""
+@pytest.fixture(scope="module")
+def base_url() -> Iterator[str]:
+    """Serve all examples in one process, as the engine takes seconds to start."""
     files = [str(EXAMPLES / f"{name}.yml") for name in NAMES]
     keys = [part for name in NAMES for part in ("--key", f"app-{name}")]
     stub = ["--llm-stub", str(EXAMPLES / "classify.stub.yml")]
-    process = await asyncio.create_subprocess_exec(
-        *(*COMMAND, "--port", "0", *keys, *stub, *files),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+    with served([*keys, *stub, *files]) as url:
+        yield url
+
+
+@contextmanager
+def served(arguments: list[str], **environment: str) -> Iterator[str]:
+    """Serve from the command line, and give the base URL; the end must be clean."""
+    process = subprocess.Popen(
+        [*COMMAND, "--port", "0", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | environment,
     )
-    told = (await process.stdout.readline()).decode().split("=")
-    assert told[0] == "export DIFY_BASE_URL", (await process.stderr.read()).decode()
-    async with WorkflowClient("app-none", told[1].strip(), "u") as client:
-        yield {name: client.with_options(api_key=f"app-{name}") for name in NAMES}
-    process.terminate()
-    _, errors = await process.communicate()
+    try:
+        told = process.stdout.readline().decode().split("=")
+        assert told[0] == "export DIFY_BASE_URL", process.stderr.read().decode()
+        yield told[1].strip()
+    finally:
+        process.terminate()
+        _, errors = process.communicate()
     assert (process.returncode, faults(errors)) == (0, "")
 
 
+@pytest.fixture
+async def client(request, base_url):
+    """Give a client for the example that a test is about."""
+    key = f"app-{request.param}"
+    async with WorkflowClient(key, base_url, "u") as it:
+        yield it
+
+
+def example(name: str) -> pytest.MarkDecorator:
+    """Let the client of a test be one of an example."""
+    return pytest.mark.parametrize("client", [name], indirect=True)
+
+
 @NEEDS_ENGINE
-async def test_examples(clients, flaky):
-    """Each example does what its description says."""
-    greeted = await clients["greeting"].run({"name": "Ada"})
+@example("greeting")
+async def test_greeting(client):
+    """It greets whoever is named."""
+    greeted = await client.run({"name": "Ada"})
     assert greeted.outputs == {"text": "Hello, Ada!"}
 
-    complaint = await clients["classify"].run({"message": "it is broken"})
+
+@NEEDS_ENGINE
+@example("classify")
+async def test_classify(client):
+    """The stub tells complaints from questions, and each goes its way."""
+    complaint = await client.run({"message": "it is broken"})
     assert complaint.outputs["kind"] == "complaint"
-    question = await clients["classify"].run({"message": "what is it?"})
+    question = await client.run({"message": "what is it?"})
     assert question.outputs["text"] == "Thank you for asking: what is it?"
 
-    each = await clients["each"].run({"lines": "one\n\n two\n"})
+
+@NEEDS_ENGINE
+@example("each")
+async def test_each(client):
+    """Each line is handled, and empty ones are none."""
+    each = await client.run({"lines": "one\n\n two\n"})
     assert each.outputs == {"lines": ["1. one", "2. two"]}
 
-    called = await clients["call-api"].run({"url": flaky})
+
+@NEEDS_ENGINE
+@example("call-api")
+async def test_call_api(client, flaky):
+    """A call that fails twice is tried until it succeeds."""
+    called = await client.run({"url": flaky})
     assert (called.status, called.outputs["status"]) == ("partial-succeeded", 200)
     assert called.outputs["body"] == '{"ok": true}'
 
-    asking = clients["approve"]
+
+@NEEDS_ENGINE
+@example("approve")
+async def test_approve(client):
+    """A person is asked, and what is dropped is not sent."""
     with pytest.raises(RunPaused) as paused:
-        await asking.run({"answer": "Yes."})
+        await client.run({"answer": "Yes."})
     (reason,) = paused.value.result.reasons
-    async with asking.resume(
+    async with client.resume(
         paused.value.result.workflow_run_id,
         reason.form_token,
         action="drop",
@@ -100,8 +145,7 @@ async def test_examples(clients, flaky):
     ) as stream:
         result = await stream.result()
     assert result.outputs == {"text": "not sent: too short"}
-
-    info = await asking.info()
+    info = await client.info()
     assert info.description == "Sends an answer after a person has approved it"
 
 
