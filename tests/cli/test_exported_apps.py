@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -147,6 +148,41 @@ async def test_approve(client):
     assert result.outputs == {"text": "not sent: too short"}
     info = await client.info()
     assert info.description == "Sends an answer after a person has approved it"
+
+
+@pytest.fixture
+async def endpoint():
+    """Serve a model that speaks OpenAI's chat completions, and keep what it is asked."""
+    asked = []
+
+    async def complete(request: web.Request) -> web.Response:
+        body = await request.json()
+        asked.append((body["model"], request.headers.get("Authorization")))
+        said = '{"category_id": "1", "category_name": "complaint"}'
+        choice = {"delta": {"content": said}, "finish_reason": "stop"}
+        lines = [f"data: {json.dumps({'choices': [choice]})}", "", "data: [DONE]", ""]
+        return web.Response(text="\n".join(lines), content_type="text/event-stream")
+
+    application = web.Application()
+    application.add_routes([web.post("/v1/chat/completions", complete)])
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1", asked
+    await runner.cleanup()
+
+
+@NEEDS_ENGINE
+async def test_model_of_an_endpoint(endpoint):
+    """An endpoint is asked for the model of the options, with the environment's key."""
+    url, asked = endpoint
+    options = ["--llm-url", url, "--llm-model", "x", "--key", "app-classify"]
+    app = str(EXAMPLES / "classify.yml")
+    with served([*options, app], OPENAI_API_KEY="sk-of-tests") as base_url:
+        async with WorkflowClient("app-classify", base_url, "u") as client:
+            result = await client.run({"message": "what is it?"})
+    assert result.outputs["kind"] == "complaint"
+    assert asked == [("x", "Bearer sk-of-tests")]
 
 
 @pytest.mark.parametrize(
