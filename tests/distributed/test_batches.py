@@ -176,14 +176,47 @@ async def test_worker_that_cannot_begin(start, monkeypatch):
     assert {item.state for item in items} <= {State.UNKNOWN}
 
 
-async def test_journal_of_another_user(start, client):
-    """It is refused by the workers, whose client knows the user."""
-    async with start(rows_of(1)) as batch:
-        assert [item.state async for item in batch] == [State.SUCCEEDED]
+async def test_journal_of_another_user(start, monkeypatch, tmp_path):
+    """It is refused before anything is read from it, or put into it."""
+    monkeypatch.setenv("DIFY_API_KEY", KEY)
+    steps = [Node(type="start"), Node(type="code", status="failed", error="boom")]
+    async with LocalServer([App(Scenario(steps=steps), key=KEY)]) as server:
+        client = partial(WorkflowClient, base_url=server.base_url, user="u")
+        async with start(rows_of(2), client=client) as batch:
+            assert [item.state async for item in batch] == [State.FAILED] * 2
 
-    other = partial(client, user="other")
-    with pytest.raises(JournalMismatch, match="user is u there, and other here"):
-        await drain(start(rows_of(2), client=other), [])
+        items, other = [], partial(client, user="other")
+        with pytest.raises(JournalMismatch, match="user is u there, and other here"):
+            await drain(
+                start(rows_of(3), client=other, replay=True, rerun_failed=True), items
+            )
+        assert server.starts.total() == 2
+
+    assert items == []
+    async with Journal.open(tmp_path / "runs.db") as journal:
+        assert await journal.counts() == {State.FAILED: 2}
+
+
+async def test_worker_whose_end_nobody_saw(start, monkeypatch):
+    """What ended it is raised at the end of the batch, unless that has another error."""
+
+    async def fail(_: Shard) -> None:
+        raise JournalUnavailable("gone")
+
+    monkeypatch.setattr(_workers, "run_shard", fail)
+    with pytest.raises(JournalUnavailable, match="gone"):
+        await drain(start([]), [])
+
+    async def fail_too() -> None:
+        async with start([]) as batch:
+            assert [item async for item in batch] == []
+            await batch._begun._look_at_cluster()  # that is over
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail_too()
+    async with start([]) as batch:  # which is left early
+        assert batch.progress.done == 0
 
 
 @pytest.mark.parametrize(
@@ -435,14 +468,36 @@ async def test_rows_that_nobody_ends_any_more(start, near, monkeypatch):
 class _Task:
     """A task of Dask's, whose worker has trouble."""
 
-    status = "error"
     is_cancelled = False
+
+    def __init__(self, status: str = "error") -> None:
+        self.status = status
 
     async def exception(self) -> Exception:
         return KeyError("what Dask has")
 
     async def cancel(self, *, force: bool) -> None:
         self.is_cancelled = force
+
+
+async def test_cluster_that_goes_at_once():
+    """It is told before there is any share; what else goes wrong is told as it is."""
+
+    async def come(*_: Any, **__: Any) -> dict[str, int]:
+        return {"a": 1}
+
+    def workers(task: _Task) -> _workers.Workers:
+        dask = SimpleNamespace(
+            ncores=come, wait_for_workers=come, submit=lambda *_, **__: task
+        )
+        return _workers.Workers(dask, [SimpleNamespace(batch="b")])
+
+    gone = _Task("cancelled")
+    with pytest.raises(ClusterUnavailable, match="has gone"):
+        await workers(gone).first()
+    assert gone.is_cancelled
+    with pytest.raises(KeyError, match="what Dask has"):
+        await workers(_Task()).first()
 
 
 async def test_task_that_ends_as_its_worker_leaves():
@@ -466,3 +521,13 @@ async def test_task_that_ends_as_its_worker_leaves():
     with pytest.raises(KeyError, match="what Dask has"):
         await workers.look()
     assert not workers.is_working
+    assert await workers.end(0) is None
+
+
+async def test_errors_that_are_no_news():
+    """At the end only those of ours are told that ended a task."""
+    dask = SimpleNamespace(submit=lambda *_, **__: _Task())
+    workers = _workers.Workers(dask, [SimpleNamespace(batch="b")])
+    workers._give(workers._slots[0], "a")
+
+    assert await workers.end(0) is None
