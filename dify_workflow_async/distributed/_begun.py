@@ -78,8 +78,12 @@ class Begun:
     async def _look_at_cluster(self) -> None:
         if self._is_over:  # what is found now `leave` tells
             return
+        is_open = self.failure is None and not self._is_aborted
         try:
-            await self.team.look(replace=self.failure is None)
+            if is_open and self.team.have_given_up:
+                # They took us for gone, and would again before our next heartbeat.
+                await self.journal.beat()
+            await self.team.look(replace=is_open)
         except Exception as error:  # noqa: BLE001 - told to who iterates
             self._fail(error)
         if self.failure is not None and not self.team.is_working:

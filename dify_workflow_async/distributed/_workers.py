@@ -85,7 +85,16 @@ class _Slot:
     @property
     def is_working(self) -> bool:
         """True while its task is under way."""
-        return self.future is not None and self.future.status == "pending"
+        return self._status == "pending"
+
+    @property
+    def is_given_up(self) -> bool:
+        """True if its task ended without an error: it was told to, or took us for gone."""
+        return self._status == "finished"
+
+    @property
+    def _status(self) -> str | None:
+        return None if self.future is None else self.future.status
 
 
 class Workers:
@@ -137,6 +146,8 @@ class Workers:
     async def look(self, *, replace: bool = True) -> None:
         """See who is there, and give out the shares that nobody has, if *replace*.
 
+        Those that were given up are given out again, too.
+
         Raises:
             Exception: what ended the task of a worker that is still there.
             ClusterUnavailable: the cluster is gone, or has had no worker for long.
@@ -148,6 +159,8 @@ class Workers:
         self._check_that_some_are(there)
         for slot in self._slots:
             await self._check_task(slot)
+            if replace and slot.is_given_up:
+                slot.future = slot.address = None
         busy = {slot.address for slot in self._slots}
         idle = [address for address in there if address not in busy]
         for slot in self._slots:
@@ -197,6 +210,11 @@ class Workers:
         future, slot.future, slot.address = slot.future, None, None
         with contextlib.suppress(OSError, TimeoutError):  # the cluster may be gone
             await future.cancel(force=True)
+
+    @property
+    def have_given_up(self) -> bool:
+        """True if a worker ended its task without an error."""
+        return any(slot.is_given_up for slot in self._slots)
 
     @property
     def is_working(self) -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sqlite3
 import sys
 
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,7 +20,7 @@ from distributed import Client, LocalCluster
 from dify_workflow_async import WorkflowClient
 from dify_workflow_async.batch import BatchItem, Row, State
 from dify_workflow_async.batch.journal import Journal
-from dify_workflow_async.distributed import _workers, run_distributed
+from dify_workflow_async.distributed import _shard, _workers, run_distributed
 from dify_workflow_async.distributed._shard import Shard, _Taker, run_shard
 from dify_workflow_async.errors import (
     ClusterUnavailable,
@@ -278,6 +280,55 @@ async def test_cluster_that_loses_its_workers(start, near, monkeypatch):
 
     assert items
     assert {item.state for item in items} <= {State.UNKNOWN, State.RUNNING}
+
+
+async def test_program_that_was_taken_for_gone(start, monkeypatch, tmp_path):
+    """Its workers end what they do; when it is back, they go on with its rows."""
+    monkeypatch.setattr(_shard, "_LATEST", 0.05)
+    struck = asyncio.Event()
+
+    async def source():
+        yield {"marker": "before"}
+        await struck.wait()
+        yield {"marker": "after"}
+
+    states = []
+    async with asyncio.timeout(60), start(source()) as batch:
+        async for item in batch:
+            states.append(item.state)
+            if not struck.is_set():
+                first = [slot.future for slot in batch._begun.team._slots]
+                await _strike(tmp_path / "runs.db", batch._begun.journal.token)
+                while {x.status for x in first} != {"finished"}:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+                struck.set()
+
+    assert states == [State.SUCCEEDED] * 2
+
+
+async def _strike(journal: Path, token: str) -> None:
+    """What a process does that finds the lease of another one lapsed."""
+
+    def strike() -> None:
+        with closing(sqlite3.connect(journal, timeout=30)) as connection, connection:
+            gone = "DELETE FROM dify_batch_owners WHERE token = ?"
+            assert connection.execute(gone, (token,)).rowcount == 1
+
+    await asyncio.to_thread(strike)
+
+
+async def test_workers_that_were_told_to_end(start, server, monkeypatch):
+    """They get no share again."""
+    monkeypatch.setattr(_shard, "_LATEST", 0.05)
+    async with start(rows_of(1), ordered=True) as batch:
+        begun = batch._begun
+        shares = [slot.future for slot in begun.team._slots]
+        batch.abort()
+        while {x.status for x in shares} != {"finished"}:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await begun._look_at_cluster()
+        assert [slot.future for slot in begun.team._slots] == shares
+        assert begun.team.have_given_up
 
 
 async def test_worker_that_leaves(start, near, server):
