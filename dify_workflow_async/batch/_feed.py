@@ -95,6 +95,8 @@ class Feed:
         """
         reading = self._reading = asyncio.create_task(self._read_all(journal))
         reading.add_done_callback(lambda _: self._news.set())
+        if self.stopping:  # before it began
+            reading.cancel()
         try:
             if journal is not None:
                 await self._claim_all(journal)
