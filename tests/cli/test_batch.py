@@ -475,6 +475,7 @@ async def test_a_journal_of_another_batch(server, here):
     other = await invoke(server, *command, "--user", "other")
     fresh = await invoke(server, *command, "--fresh")
 
+    assert (await invoke(server, *command, "--resume")).exit_code == 0
     assert (other.exit_code, fresh.exit_code) == (2, 2)
     assert "other" in other.stderr
     assert "the journal has 3 rows already, and --fresh wants a new one" in fresh.stderr
