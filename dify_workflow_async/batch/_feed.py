@@ -95,6 +95,8 @@ class Feed:
         """
         reading = self._reading = asyncio.create_task(self._read_all(journal))
         reading.add_done_callback(lambda _: self._news.set())
+        if self.stopping:  # before it began
+            reading.cancel()
         try:
             if journal is not None:
                 await self._claim_all(journal)
@@ -216,9 +218,12 @@ class Feed:
     def _settle(self, read: Read, claim: Claim) -> None:
         record = claim.record
         if claim.verdict is Verdict.RUN:
+            if read.was_held:  # its turn was given back then
+                self._pace.take(self._now())
             self._start(read, None)
             return
-        self._pace.give_back()
+        if not read.was_held:
+            self._pace.give_back()
         match claim.verdict:
             case Verdict.RECOVER:
                 self._start(read, record.ref)

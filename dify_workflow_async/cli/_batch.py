@@ -107,7 +107,12 @@ The app's key is read from DIFY_API_KEY, and never an argument.
     help="Keep what becomes of each row, here or on a PostgreSQL; run again with it, "
     "the batch goes on where it ended.",
 )
-@click.option("--fresh", is_flag=True, help="Refuse a journal that has rows already.")
+@click.option(
+    "--resume/--fresh",
+    default=True,
+    help="Go on where the journal's batch ended, which is the default, or refuse a "
+    "journal that has rows already.",
+)
 @click.option("--rerun-unknown", is_flag=True, help="Run rows that may have been run.")
 @click.option("--rerun-failed", is_flag=True, help="Run rows again that failed.")
 @click.option(
@@ -168,6 +173,7 @@ def run_batch(**options: Any) -> None:
     TABLE is .csv, .tsv, .jsonl, .parquet, .xlsx or another kind of workbook. Ctrl-C
     lets the rows end that run, and a second one stops them.
     """
+    options["fresh"] = not options.pop("resume")
     needs_journal = ("fresh", "rerun_unknown", "rerun_failed", "dask")
     if options["journal"] is None:
         for name in needs_journal:

@@ -72,8 +72,8 @@ async def run(request: Request) -> int:
         table, checked = await _read(request, client)
         _refuse_same_file(request)
         journal, had = await _open_journal(request, stack)
-        # What a journal has is given again: the table of before has nothing more.
-        results = Results(request.output, replace=request.overwrite or had > 0)
+        results = await asyncio.to_thread(_results, request, resumed=had > 0)
+        results.check()
         stack.callback(results.close)
         shown = display(Console(stderr=True, highlight=False), quiet=request.quiet)
         stack.callback(shown.close)
@@ -92,7 +92,6 @@ async def run(request: Request) -> int:
         if not request.quiet:
             for text in _beginning(table, checked, request, had):
                 shown.say(text)
-        results.open()
         watch = Watch(batch, results, shown, checked.rows, interrupts)
         return await watch.through()
 
@@ -133,6 +132,30 @@ async def _read(request: Request, client: WorkflowClient) -> tuple[Table, Checke
         sheet=request.sheet,
     )
     return table, await asyncio.to_thread(table.check)
+
+
+def _results(request: Request, *, resumed: bool) -> Results:
+    """The results, which take the place of those of the same batch, if it is *resumed*.
+
+    What its journal has is given again: the table of before has nothing more.
+    """
+    results = Results(request.output, replace=request.overwrite)
+    if resumed and (results.part.exists() or _is_of_a_batch(request.output)):
+        return Results(request.output, replace=True)
+    return results
+
+
+def _is_of_a_batch(output: Path) -> bool:
+    if not output.exists():
+        return False
+    try:
+        table = read_table(output)
+        columns = table.columns
+        if columns is None:  # each row has its own
+            columns = next((tuple(row.cells) for row in table), ())
+    except TableError:
+        return False
+    return "run.key" in columns
 
 
 def _refuse_same_file(request: Request) -> None:

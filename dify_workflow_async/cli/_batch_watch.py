@@ -31,7 +31,7 @@ class Watch:
 
     Args:
         batch: not yet entered.
-        results: open.
+        results: not yet open.
         shown: where to tell of it.
         total: how many rows there are.
         interrupts: of the first two the batch is to be stopped.
@@ -63,6 +63,7 @@ class Watch:
         """
         failures: list[DifyError] = []
         async with self._batch as batch:
+            self._results.open()  # by now the journal is known to be this batch's
             self._interrupts.answers = [self._stop, self._abort]
             try:
                 async for item in batch:

@@ -6,11 +6,9 @@ import asyncio
 import contextlib
 import os
 
-from collections.abc import AsyncIterable, Callable, Coroutine, Sized
+from collections.abc import AsyncIterable, Callable, Sized
 from types import TracebackType
 from typing import Any, Self, Unpack
-
-import attrs
 
 from .._client import WorkflowClient
 from .._client._batch import ClientBatchOptions
@@ -21,7 +19,8 @@ from ..batch._pace import per_second
 from ..batch._rows import Reader, Rows, digest_of
 from ..batch._values import Wish
 from ..batch.journal import Journal
-from ..errors import ConfigurationError, JournalError, UsageError
+from ..errors import ConfigurationError, UsageError
+from ._begun import Begun
 from ._feed import Feed, Watch
 from ._shard import Shard
 from ._workers import Workers, cluster_client
@@ -30,12 +29,6 @@ from ._workers import Workers, cluster_client
 # Rows that go into the journal at once. Those of an async source go one by one, since
 # the next may come late.
 _AT_ONCE = 64
-
-# Seconds between two looks: into the journal, and at the cluster.
-_LOOK, _LOOK_AT_CLUSTER = 0.1, 1.0
-
-# Seconds for workers to end what they were asked to end, stops of runs included.
-_LEAVING = 30.0
 
 # What is seen to here; the workers get the rest.
 _OURS = frozenset(
@@ -122,7 +115,7 @@ class DistributedBatch:
         self._workers = min(workers, self._options.concurrency)
         self._shared = {n: v for n, v in options.items() if n not in _OURS}
         self._stack = contextlib.AsyncExitStack()
-        self._begun: _Begun | None = None
+        self._begun: Begun | None = None
 
     def __repr__(self) -> str:
         return f"<DistributedBatch workers={self._workers}>"
@@ -132,7 +125,8 @@ class DistributedBatch:
 
         Raises:
             ClusterUnavailable: it does not answer, or has no worker.
-            JournalError: the journal cannot be opened.
+            ConfigurationError: a worker can make no client, or finds another journal.
+            JournalError: the journal cannot be opened, or is of another batch.
             UsageError: the batch was entered before.
         """
         if self._begun is not None:
@@ -147,7 +141,7 @@ class DistributedBatch:
             )
             team = Workers(client, self._shards(journal.token))
             await team.first()
-            self._begun = _Begun(journal, team, *self._inner(journal))
+            self._begun = Begun(journal, team, *self._inner(journal))
             self._begun.tending = asyncio.create_task(self._begun.tend())
             await self._begun.batch.__aenter__()
             self._stack = stack.pop_all()
@@ -201,12 +195,19 @@ class DistributedBatch:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Wait for the end; if it was not reached, `abort` first."""
+        """Wait for the end; if it was not reached, `abort` first.
+
+        Raises:
+            DifyError: what ended a worker's share, if the loop came to its end before
+                that was known.
+        """
         async with self._stack:
-            await self._running.leave()
+            failure = await self._running.leave()
+            if failure is not None and exc is None:
+                raise failure
 
     @property
-    def _running(self) -> _Begun:
+    def _running(self) -> Begun:
         if self._begun is None:
             msg = "enter the batch first: async with run_distributed(...) as batch"
             raise UsageError(msg)
@@ -236,99 +237,6 @@ class DistributedBatch:
     def summary(self) -> Summary:
         """What it was, so far."""
         return self._running.batch.summary
-
-
-@attrs.define(eq=False)
-class _Begun:
-    """A batch that runs.
-
-    Attributes:
-        batch: whose rows' work is to wait until they have ended elsewhere.
-        failure: what ends it.
-    """
-
-    journal: Journal
-    team: Workers
-    watch: Watch
-    batch: Batch
-    failure: Exception | None = None
-    tending: asyncio.Task[None] = attrs.field(init=False)
-    _is_over: bool = False
-    _is_aborted: bool = False
-    _telling: list[asyncio.Task[None]] = attrs.field(factory=list[asyncio.Task[None]])
-
-    async def next(self) -> BatchItem:
-        """The next row that ended."""
-        while True:
-            try:
-                item = await anext(self.batch)
-            except StopAsyncIteration:
-                self._is_over = True
-                if self.failure is not None:
-                    raise self.failure from None
-                raise
-            record = self.watch.records.pop(item.index, None)
-            if record is None:
-                return item
-            if record.state is not State.PENDING:  # or else nobody had begun it
-                return attrs.evolve(
-                    item, state=record.state, record=record, attempts=record.attempts
-                )
-
-    async def tend(self) -> None:
-        """Look what has ended, and who is there; until cancelled."""
-        loop = asyncio.get_running_loop()
-        try:
-            while True:
-                look_at_cluster = loop.time() + _LOOK_AT_CLUSTER
-                while loop.time() < look_at_cluster:
-                    await asyncio.sleep(_LOOK)
-                    await self.watch.look()
-                await self._look_at_cluster()
-        except JournalError as error:
-            self._fail(error)
-            self.watch.lose_sight(error)
-
-    async def _look_at_cluster(self) -> None:
-        try:
-            await self.team.look(replace=self.failure is None)
-        except Exception as error:  # noqa: BLE001 - told to who iterates
-            self._fail(error)
-        if self.failure is not None and not self.team.is_working:
-            await self.watch.look()
-            self.watch.lose_sight(self.failure)
-
-    def _fail(self, error: Exception) -> None:
-        if self.failure is None:  # pragma: no branch - it seldom fails twice
-            self.failure = error
-            self.stop()
-
-    def stop(self) -> None:
-        self.batch.stop()
-        self._tell(self.journal.withdraw())
-
-    def abort(self) -> None:
-        self.batch.abort()
-        self._is_aborted = True
-        self._tell(self.journal.wish(Wish.ABORT))
-
-    def _tell(self, telling: Coroutine[Any, Any, None]) -> None:
-        self._telling.append(asyncio.create_task(telling))
-
-    async def leave(self) -> None:
-        """Wait for the end of all that was begun."""
-        if not self._is_over:
-            self.abort()
-        elif not self._is_aborted:
-            self._tell(self.journal.wish(Wish.STOP))
-        try:
-            await self.batch.__aexit__(None, None, None)
-            # What the journal could not be told the workers see when it is closed.
-            await asyncio.gather(*self._telling, return_exceptions=True)
-            await self.team.end(_LEAVING)
-        finally:
-            self.tending.cancel()
-            await asyncio.wait([self.tending])
 
 
 def _location(where: Any) -> str:

@@ -11,7 +11,8 @@ import contextlib
 import signal
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, Self
 
 import attrs
@@ -53,13 +54,14 @@ class Shard:
     options: Mapping[str, Any]
 
 
-async def run_shard(shard: Shard) -> None:
-    """Take rows and run them, until the batch is over.
+@asynccontextmanager
+async def _opened(shard: Shard) -> AsyncGenerator[tuple[WorkflowClient, Journal]]:
+    """The client and the journal of this worker.
 
     Raises:
         ConfigurationError: the journal that is found here is another one, or no client
             can be made here.
-        JournalError: it failed on the way.
+        JournalError: it cannot be opened.
     """
     if shard.is_ours:
         # A terminal interrupts us, too, and who is at the other end decides what of it.
@@ -74,6 +76,32 @@ async def run_shard(shard: Shard) -> None:
                 "PostgreSQL"
             )
             raise ConfigurationError(msg)
+        yield client, journal
+
+
+async def check_shard(shard: Shard) -> None:
+    """See whether the journal is for what would be run here, and take nothing.
+
+    Raises:
+        ConfigurationError: as for `run_shard`.
+        JournalMismatch: it is for something else.
+    """
+    async with (
+        _opened(shard) as (client, journal),
+        client.batch((), journal=journal, **shard.options),
+    ):
+        pass  # it was compared when the batch was entered
+
+
+async def run_shard(shard: Shard) -> None:
+    """Take rows and run them, until the batch is over.
+
+    Raises:
+        ConfigurationError: the journal that is found here is another one, or no client
+            can be made here.
+        JournalError: it failed on the way.
+    """
+    async with _opened(shard) as (client, journal):
         taker = _Taker(shard, journal)
         batch = client.batch(
             taker,  # type: ignore[arg-type]  # claims, which a batch takes as rows

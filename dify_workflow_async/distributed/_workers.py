@@ -13,12 +13,15 @@ from typing import Any
 import attrs
 
 from ..errors import ClusterUnavailable, ConfigurationError, DifyError
-from ._shard import Shard, run_shard
+from ._shard import Shard, check_shard, run_shard
 
 
 # Seconds without any worker after which nobody will come: a nanny starts a new one
 # within a few.
 _PATIENCE = 60.0
+
+_SOON = 0.05
+"""Seconds between two looks at a task that is to end at once."""
 
 _COMING = 30.0
 """Seconds for a cluster to answer, and for its first worker to come."""
@@ -82,7 +85,16 @@ class _Slot:
     @property
     def is_working(self) -> bool:
         """True while its task is under way."""
-        return self.future is not None and self.future.status == "pending"
+        return self._status == "pending"
+
+    @property
+    def is_given_up(self) -> bool:
+        """True if its task ended without an error: it was told to, or took us for gone."""
+        return self._status == "finished"
+
+    @property
+    def _status(self) -> str | None:
+        return None if self.future is None else self.future.status
 
 
 class Workers:
@@ -101,44 +113,69 @@ class Workers:
         self._seen_at = self._loop.time()
 
     async def first(self) -> None:
-        """Wait for a worker, and give out the shares.
+        """Wait for a worker, have one look at the journal, and give out the shares.
 
         Raises:
-            ClusterUnavailable: none comes.
+            ClusterUnavailable: none comes, or none stays.
+            DifyError: the journal is of another batch, or a worker has no client.
         """
         try:
             await self._client.wait_for_workers(1, timeout=_COMING)
         except (OSError, TimeoutError):
             msg = f"the Dask cluster has no worker, after {_COMING:g} seconds"
             raise ClusterUnavailable(msg) from None
+        await self._check_journal()
         await self.look()
+
+    async def _check_journal(self) -> None:
+        """Only a worker knows its client, and so what the journal has to be for."""
+        future = self._submit(check_shard, self._slots[0].shard)
+        try:
+            while future.status == "pending":
+                self._check_that_some_are(await self._there())
+                await asyncio.sleep(_SOON)
+            if future.status == "error":
+                raise await future.exception()
+            if future.status != "finished":
+                msg = "the Dask cluster has gone"
+                raise ClusterUnavailable(msg)
+        finally:
+            with contextlib.suppress(OSError, TimeoutError):  # the cluster may be gone
+                await future.cancel(force=True)
 
     async def look(self, *, replace: bool = True) -> None:
         """See who is there, and give out the shares that nobody has, if *replace*.
+
+        Those that were given up are given out again, too.
 
         Raises:
             Exception: what ended the task of a worker that is still there.
             ClusterUnavailable: the cluster is gone, or has had no worker for long.
         """
-        try:
-            there = list(await self._client.ncores())
-        except (OSError, TimeoutError) as error:
-            # A cluster that goes may take its workers from the list first.
-            for slot in self._slots:  # pragma: no cover
-                slot.address = slot.future = None
-            msg = f"the Dask cluster does not answer: {error}"
-            raise ClusterUnavailable(msg) from None
+        there = await self._there()
         for slot in self._slots:
             if slot.address is not None and slot.address not in there:
                 await self._forget(slot)
         self._check_that_some_are(there)
         for slot in self._slots:
             await self._check_task(slot)
+            if replace and slot.is_given_up:
+                slot.future = slot.address = None
         busy = {slot.address for slot in self._slots}
         idle = [address for address in there if address not in busy]
         for slot in self._slots:
             if replace and slot.address is None and idle:
                 self._give(slot, idle.pop(0))
+
+    async def _there(self) -> list[str]:
+        try:
+            return list(await self._client.ncores())
+        except (OSError, TimeoutError) as error:
+            # A cluster that goes may take its workers from the list first.
+            for slot in self._slots:  # pragma: no cover
+                slot.address = slot.future = None
+            msg = f"the Dask cluster does not answer: {error}"
+            raise ClusterUnavailable(msg) from None
 
     async def _check_task(self, slot: _Slot) -> None:
         if slot.future is None or slot.future.status != "error":
@@ -160,14 +197,13 @@ class Workers:
 
     def _give(self, slot: _Slot, address: str) -> None:
         slot.address, slot.is_doubtful = address, False
-        slot.future = self._client.submit(
-            run_shard,
-            slot.shard,
-            key=f"dify-batch-{slot.shard.batch}-{next(self._number)}",
-            workers=[address],
-            allow_other_workers=False,
-            pure=False,
+        slot.future = self._submit(
+            run_shard, slot.shard, workers=[address], allow_other_workers=False
         )
+
+    def _submit(self, work: Any, shard: Shard, **options: Any) -> Any:
+        key = f"dify-batch-{shard.batch}-{next(self._number)}"
+        return self._client.submit(work, shard, key=key, pure=False, **options)
 
     async def _forget(self, slot: _Slot) -> None:
         """Its worker is lost: Dask shall not keep its task for it."""
@@ -176,16 +212,33 @@ class Workers:
             await future.cancel(force=True)
 
     @property
+    def have_given_up(self) -> bool:
+        """True if a worker ended its task without an error."""
+        return any(slot.is_given_up for slot in self._slots)
+
+    @property
     def is_working(self) -> bool:
         """True while a worker has a share that it has not done."""
         return any(slot.is_working for slot in self._slots)
 
-    async def end(self, patience: float) -> None:
-        """Wait until the workers have ended their tasks, which they were asked to do."""
+    async def end(self, patience: float) -> DifyError | None:
+        """Wait until the workers have ended their tasks, which they were asked to do.
+
+        Returns:
+            an error of ours that one ended in, if `look` has not raised it.
+        """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 while self.is_working:  # noqa: ASYNC110 - Dask's own waits raise
-                    await asyncio.sleep(0.05)
+                    await asyncio.sleep(_SOON)
+        failure: DifyError | None = None
         for slot in self._slots:
             if slot.future is not None:
+                failure = failure or await _failure_of(slot.future)
                 await self._forget(slot)
+        return failure
+
+
+async def _failure_of(future: Any) -> DifyError | None:
+    error = await future.exception() if future.status == "error" else None
+    return error if isinstance(error, DifyError) else None

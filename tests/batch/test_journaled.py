@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from dify_workflow_async.batch import Claim, Row, State, Verdict, run_batch
+from dify_workflow_async.batch._rows import digest_of
 from dify_workflow_async.errors import (
     BadRequest,
     InvalidInputs,
@@ -224,6 +225,23 @@ async def test_a_row_whose_other_process_dies(until: Until) -> None:
         assert (item.key, item.state) == ("0", State.SUCCEEDED)
         assert work.known == [ref("0")]
         other.rows.clear()  # there is nothing to give back
+
+
+async def test_a_row_that_another_process_gives_back(until: Until) -> None:
+    """It takes no turn of the rate while it is asked for, and one when it starts here."""
+    other = MemoryJournal()
+    mine = MemoryJournal(other.rows)
+    row = Row(index=0, key="0", inputs={"n": 0}, digest=await digest_of({"n": 0}))
+    await other.offer([row])
+    work = Works()
+    async with batch(work, mine, 1, rate="1/h") as run:
+        pace, now = run._runner._pace, run._runner._now
+        await until(lambda: mine.called["offer"] >= 2 and run._runner._feed._held)
+        assert pace.wait(now()) == 0
+        await other.release(row)
+        assert (await anext(run)).state is State.SUCCEEDED
+        assert pace.wait(now()) > 3_500
+    assert work.calls == ["0"]
 
 
 async def test_a_stop_leaves_what_others_have(until: Until) -> None:

@@ -7,6 +7,7 @@ import logging
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
+from itertools import count
 from typing import Any
 
 import pytest
@@ -426,6 +427,16 @@ async def test_a_batch_is_entered_once_and_first() -> None:
     assert repr(batch) == "<Batch done=1 running=0>"
     with pytest.raises(UsageError, match="entered once"):
         await batch.__aenter__()
+
+
+async def test_batch_that_is_left_at_once() -> None:
+    """No row of it is read, be there ever so many."""
+    numbers = count()
+    work = Works()
+    async with asyncio.timeout(10), run_batch(work, ({"n": n} for n in numbers)):
+        pass
+    assert work.calls == []
+    assert next(numbers) == 0
 
 
 async def test_two_tasks_that_iterate() -> None:

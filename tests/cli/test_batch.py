@@ -475,12 +475,42 @@ async def test_a_journal_of_another_batch(server, here):
     other = await invoke(server, *command, "--user", "other")
     fresh = await invoke(server, *command, "--fresh")
 
+    assert (await invoke(server, *command, "--resume")).exit_code == 0
     assert (other.exit_code, fresh.exit_code) == (2, 2)
     assert "other" in other.stderr
     assert "the journal has 3 rows already, and --fresh wants a new one" in fresh.stderr
     assert server.starts.total() == 3
     assert {x.name for x in here.iterdir()} >= {"in.csv", "out.csv", "runs.db"}
     assert not (here / "out.csv.part").exists()
+    (here / "out.csv.part").write_text("what another batch left")
+    other = await invoke(server, *command, "--user", "other")
+    assert other.exit_code == 2
+    assert (here / "out.csv.part").read_text() == "what another batch left"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("mine.csv", "name,run\na,b\n"),
+        ("mine.jsonl", '{"name": "a"}\n'),
+        ("mine.jsonl", ""),
+        ("mine.parquet", "no parquet"),
+    ],
+)
+async def test_going_on_with_other_results(server, here, name, text):
+    """A table that is no batch's is not replaced unless that is asked for."""
+    table(here / "in.csv", 3, query="query")
+    command = ("batch", "in.csv", "--journal", "runs.db", "-o")
+    for output in ("new.csv", "new.csv", "new.jsonl", "new.jsonl"):
+        assert (await invoke(server, *command, output)).exit_code == 0
+    (here / name).write_text(text)
+
+    refused = await invoke(server, *command, name)
+    assert refused.exit_code == 2
+    assert f"{name}: it is there already" in refused.stderr
+    assert (here / name).read_text() == text
+    assert (await invoke(server, *command, name, "--overwrite")).exit_code == 0
+    assert len(list(read_table(here / name))) == 3
 
 
 async def test_overwriting(server, here):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sqlite3
 import sys
 
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,7 +20,7 @@ from distributed import Client, LocalCluster
 from dify_workflow_async import WorkflowClient
 from dify_workflow_async.batch import BatchItem, Row, State
 from dify_workflow_async.batch.journal import Journal
-from dify_workflow_async.distributed import _workers, run_distributed
+from dify_workflow_async.distributed import _shard, _workers, run_distributed
 from dify_workflow_async.distributed._shard import Shard, _Taker, run_shard
 from dify_workflow_async.errors import (
     ClusterUnavailable,
@@ -176,14 +178,47 @@ async def test_worker_that_cannot_begin(start, monkeypatch):
     assert {item.state for item in items} <= {State.UNKNOWN}
 
 
-async def test_journal_of_another_user(start, client):
-    """It is refused by the workers, whose client knows the user."""
-    async with start(rows_of(1)) as batch:
-        assert [item.state async for item in batch] == [State.SUCCEEDED]
+async def test_journal_of_another_user(start, monkeypatch, tmp_path):
+    """It is refused before anything is read from it, or put into it."""
+    monkeypatch.setenv("DIFY_API_KEY", KEY)
+    steps = [Node(type="start"), Node(type="code", status="failed", error="boom")]
+    async with LocalServer([App(Scenario(steps=steps), key=KEY)]) as server:
+        client = partial(WorkflowClient, base_url=server.base_url, user="u")
+        async with start(rows_of(2), client=client) as batch:
+            assert [item.state async for item in batch] == [State.FAILED] * 2
 
-    other = partial(client, user="other")
-    with pytest.raises(JournalMismatch, match="user is u there, and other here"):
-        await drain(start(rows_of(2), client=other), [])
+        items, other = [], partial(client, user="other")
+        with pytest.raises(JournalMismatch, match="user is u there, and other here"):
+            await drain(
+                start(rows_of(3), client=other, replay=True, rerun_failed=True), items
+            )
+        assert server.starts.total() == 2
+
+    assert items == []
+    async with Journal.open(tmp_path / "runs.db") as journal:
+        assert await journal.counts() == {State.FAILED: 2}
+
+
+async def test_worker_whose_end_nobody_saw(start, monkeypatch):
+    """What ended it is raised at the end of the batch, unless that has another error."""
+
+    async def fail(_: Shard) -> None:
+        raise JournalUnavailable("gone")
+
+    monkeypatch.setattr(_workers, "run_shard", fail)
+    with pytest.raises(JournalUnavailable, match="gone"):
+        await drain(start([]), [])
+
+    async def fail_too() -> None:
+        async with start([]) as batch:
+            assert [item async for item in batch] == []
+            await batch._begun._look_at_cluster()  # that is over
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail_too()
+    async with start([]) as batch:  # which is left early
+        assert batch.progress.done == 0
 
 
 @pytest.mark.parametrize(
@@ -245,6 +280,55 @@ async def test_cluster_that_loses_its_workers(start, near, monkeypatch):
 
     assert items
     assert {item.state for item in items} <= {State.UNKNOWN, State.RUNNING}
+
+
+async def test_program_that_was_taken_for_gone(start, monkeypatch, tmp_path):
+    """Its workers end what they do; when it is back, they go on with its rows."""
+    monkeypatch.setattr(_shard, "_LATEST", 0.05)
+    struck = asyncio.Event()
+
+    async def source():
+        yield {"marker": "before"}
+        await struck.wait()
+        yield {"marker": "after"}
+
+    states = []
+    async with asyncio.timeout(60), start(source()) as batch:
+        async for item in batch:
+            states.append(item.state)
+            if not struck.is_set():
+                first = [slot.future for slot in batch._begun.team._slots]
+                await _strike(tmp_path / "runs.db", batch._begun.journal.token)
+                while {x.status for x in first} != {"finished"}:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+                struck.set()
+
+    assert states == [State.SUCCEEDED] * 2
+
+
+async def _strike(journal: Path, token: str) -> None:
+    """What a process does that finds the lease of another one lapsed."""
+
+    def strike() -> None:
+        with closing(sqlite3.connect(journal, timeout=30)) as connection, connection:
+            gone = "DELETE FROM dify_batch_owners WHERE token = ?"
+            assert connection.execute(gone, (token,)).rowcount == 1
+
+    await asyncio.to_thread(strike)
+
+
+async def test_workers_that_were_told_to_end(start, server, monkeypatch):
+    """They get no share again."""
+    monkeypatch.setattr(_shard, "_LATEST", 0.05)
+    async with start(rows_of(1), ordered=True) as batch:
+        begun = batch._begun
+        shares = [slot.future for slot in begun.team._slots]
+        batch.abort()
+        while {x.status for x in shares} != {"finished"}:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await begun._look_at_cluster()
+        assert [slot.future for slot in begun.team._slots] == shares
+        assert begun.team.have_given_up
 
 
 async def test_worker_that_leaves(start, near, server):
@@ -435,14 +519,36 @@ async def test_rows_that_nobody_ends_any_more(start, near, monkeypatch):
 class _Task:
     """A task of Dask's, whose worker has trouble."""
 
-    status = "error"
     is_cancelled = False
+
+    def __init__(self, status: str = "error") -> None:
+        self.status = status
 
     async def exception(self) -> Exception:
         return KeyError("what Dask has")
 
     async def cancel(self, *, force: bool) -> None:
         self.is_cancelled = force
+
+
+async def test_cluster_that_goes_at_once():
+    """It is told before there is any share; what else goes wrong is told as it is."""
+
+    async def come(*_: Any, **__: Any) -> dict[str, int]:
+        return {"a": 1}
+
+    def workers(task: _Task) -> _workers.Workers:
+        dask = SimpleNamespace(
+            ncores=come, wait_for_workers=come, submit=lambda *_, **__: task
+        )
+        return _workers.Workers(dask, [SimpleNamespace(batch="b")])
+
+    gone = _Task("cancelled")
+    with pytest.raises(ClusterUnavailable, match="has gone"):
+        await workers(gone).first()
+    assert gone.is_cancelled
+    with pytest.raises(KeyError, match="what Dask has"):
+        await workers(_Task()).first()
 
 
 async def test_task_that_ends_as_its_worker_leaves():
@@ -466,3 +572,13 @@ async def test_task_that_ends_as_its_worker_leaves():
     with pytest.raises(KeyError, match="what Dask has"):
         await workers.look()
     assert not workers.is_working
+    assert await workers.end(0) is None
+
+
+async def test_errors_that_are_no_news():
+    """At the end only those of ours are told that ended a task."""
+    dask = SimpleNamespace(submit=lambda *_, **__: _Task())
+    workers = _workers.Workers(dask, [SimpleNamespace(batch="b")])
+    workers._give(workers._slots[0], "a")
+
+    assert await workers.end(0) is None

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import attrs
 import pytest
+import sqlalchemy as sa
 
 from dify_workflow_async.batch._values import Record, Row, State, Verdict, Wish
 from dify_workflow_async.batch.journal import Journal
+from dify_workflow_async.batch.journal._schema import OWNERS
+from dify_workflow_async.batch.journal._writer import alone
 from dify_workflow_async.errors import (
     ConfigurationError,
     InvalidInputs,
@@ -430,6 +433,17 @@ async def test_wishes(journal, opened):
         assert await taker.wished(journal.token) is wish
     await journal.aclose()
     assert await taker.wished("another") is None
+
+
+async def test_wishes_of_one_that_was_taken_for_gone(journal, opened):
+    """It says them again when it is back."""
+    taker = await opened()
+    await journal.wish(Wish.ABORT)
+    strike = sa.delete(OWNERS).where(OWNERS.c.token == journal.token)
+    await taker._open.ask(alone, lambda connection: connection.execute(strike))
+    assert await taker.wished(journal.token) is None
+    await journal.beat()
+    assert await taker.wished(journal.token) is Wish.ABORT
 
 
 async def test_inputs_that_are_no_json(journal, rows):

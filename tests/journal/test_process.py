@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import attrs
+import pytest
 
 from dify_workflow_async.batch.journal import _process
 from dify_workflow_async.batch.journal._process import Process
@@ -37,6 +38,27 @@ def test_other_process():
 def test_id_that_was_given_again():
     """A process that started at another time is another one."""
     assert attrs.evolve(Process.this(), started="1").has_ended()
+
+
+@pytest.mark.parametrize("refusal", [None, PermissionError()])
+def test_process_that_proc_hides(monkeypatch, tmp_path, refusal):
+    """One that cannot be looked at has ended only if no process has its id."""
+    for name in ("sys", "self"):
+        (tmp_path / name).symlink_to(f"/proc/{name}")
+    with subprocess.Popen([sys.executable, "-c", ""]) as child:
+        pass
+    gone = attrs.evolve(Process.this(), pid=child.pid)
+    hidden = Process.this()
+    monkeypatch.setattr(_process, "_PROC", tmp_path)
+    assert gone.has_ended()
+
+    def refuse(pid: int, number: int) -> None:
+        assert (pid, number) == (hidden.pid, 0)
+        if refusal is not None:
+            raise refusal
+
+    monkeypatch.setattr(os, "kill", refuse)
+    assert not hidden.has_ended()
 
 
 def test_where_nobody_can_tell(monkeypatch, tmp_path):

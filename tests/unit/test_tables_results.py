@@ -29,6 +29,7 @@ from dify_workflow_async.batch.tables import (
 )
 from dify_workflow_async.batch.tables._cells import text_of
 from dify_workflow_async.batch.tables._kinds import fitted
+from dify_workflow_async.batch.tables._spool import Spool
 from dify_workflow_async.errors import RunFailed, RunStateUnknown, TableError
 from dify_workflow_async.models import RunRef, RunResult
 
@@ -271,6 +272,8 @@ def test_results_that_are_left(tmp_path):
     assert len(results.part.read_bytes().splitlines()) == 1
     with pytest.raises(TableError, match=r"a\.csv\.part: a batch that did not come"):
         Results(path).open()
+    with pytest.raises(TableError, match=r"a\.csv\.part: a batch that did not come"):
+        Spool(results.part, replace=False)  # which came after we had looked
     with Results(path, replace=True) as again:
         again.add(item(1))
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]

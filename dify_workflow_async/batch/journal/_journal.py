@@ -134,7 +134,7 @@ class Journal:
             await asyncio.sleep(self._heartbeat)
             # What is wrong is told to those who ask for more than this.
             with contextlib.suppress(JournalError):
-                await self._open.ask(beat, None)
+                await self.beat()
 
     @property
     def _open(self) -> Writer:
@@ -267,6 +267,10 @@ class Journal:
     def token(self) -> str:
         """By which this journal is known to others; the name of its batch."""
         return self._open.token
+
+    async def beat(self) -> None:
+        """Show at once that we live; whoever was taken for gone is back then."""
+        await self._open.ask(beat, None)
 
     async def wish(self, wish: Wish) -> None:
         """Tell those who take from our batch what is to become of it."""

@@ -17,10 +17,11 @@ _UNDER_WAY = [s.value for s in (State.PENDING, State.STARTED, State.RUNNING)]
 
 def wish(turn: Turn, asked: Sequence[Wish]) -> list[None]:
     """Say what is to become of the batch that is ours; the last word counts."""
+    turn.wish = asked[-1]
     turn.connection.execute(
         sa.update(OWNERS)
         .where(OWNERS.c.id == turn.become_owner())
-        .values(wish=asked[-1].value)
+        .values(wish=turn.wish.value)
     )
     return [None] * len(asked)
 

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from sqlalchemy.dialects import postgresql, sqlite
 
-from .._values import State
+from .._values import State, Wish
 from ._process import Process
 from ._schema import OWNERS, ROWS
 
@@ -38,6 +38,7 @@ class Holder:
         token: by which we know ourselves; our id is the database's to give.
         owner: our id; None before the first claim.
         held: the rows that we hold, and how they stood before.
+        wish: the last that we told those who take from our batch; None: nothing.
     """
 
     lease: float
@@ -45,10 +46,12 @@ class Holder:
     token: str = attrs.field(factory=lambda: token_hex(16))
     owner: int | None = None
     held: dict[bytes, State] = attrs.field(factory=dict[bytes, State])
+    wish: Wish | None = None
 
     def commit(self, turn: Turn) -> None:
         """Take over what a turn changed, which has been committed."""
         self.owner = turn.owner
+        self.wish = turn.wish or self.wish
         for row in turn.ended | turn.lost:
             self.held.pop(row, None)
         self.held.update(turn.gained)
@@ -65,6 +68,7 @@ class Turn:
         ended: rows whose claims we ended.
         lost: rows that others took from us.
         has_beaten: True if the lease was begun anew.
+        wish: what those who take from our batch are told; None: nothing new.
     """
 
     connection: sa.Connection
@@ -75,6 +79,7 @@ class Turn:
     ended: set[bytes] = attrs.field(factory=set[bytes])
     lost: set[bytes] = attrs.field(factory=set[bytes])
     has_beaten: bool = False
+    wish: Wish | None = None
 
     @classmethod
     def reading(cls, connection: sa.Connection, holder: Holder) -> Self:
@@ -121,7 +126,7 @@ class Turn:
         """Our id; we enter the table of owners with the first claim."""
         owner = self.owner
         if owner is None:
-            process = self.holder.process
+            process, wish = self.holder.process, self.holder.wish
             values = {
                 "token": self.holder.token,
                 "host": process.host,
@@ -129,6 +134,7 @@ class Turn:
                 "pid": process.pid,
                 "process": process.started,
                 "expires_at": self.now + self.holder.lease,
+                "wish": wish and wish.value,  # it went with the line that was struck
             }
             owner = self.owner = self.connection.execute(
                 sa.insert(OWNERS).values(values).returning(OWNERS.c.id)

@@ -24,7 +24,7 @@ from ._kinds import Kind, common, kind_of
 from ._lines import write_lines
 from ._parquet import require_parquet, write_parquet
 from ._sources import told
-from ._spool import Spool
+from ._spool import LEFT, Spool
 
 
 WRITTEN = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".xlsx")
@@ -92,15 +92,27 @@ class Results:
         """Where the rows are until the table is made."""
         return self.path.with_name(f"{self.path.name}.part")
 
+    def check(self) -> None:
+        """See that nothing is in the way; nothing is made or changed.
+
+        Raises:
+            TableError: there is a table already, or a `part`, and neither is replaced.
+        """
+        if self._replace:
+            return
+        if self.path.exists():
+            msg = "it is there already"
+            raise TableError(msg, path=str(self.path))
+        if self.part.exists():
+            raise TableError(LEFT, path=str(self.part))
+
     def open(self) -> Self:
         """Make the file that rows go to.
 
         Raises:
             TableError: it cannot be made, or there is a table already.
         """
-        if not self._replace and self.path.exists():
-            msg = "it is there already"
-            raise TableError(msg, path=str(self.path))
+        self.check()
         self._spool = Spool(self.part, replace=self._replace)
         return self
 

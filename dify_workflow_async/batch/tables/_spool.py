@@ -21,6 +21,12 @@ with suppress(ImportError):  # not on Windows
     import fcntl as _fcntl
 
 
+LEFT = (
+    "a batch that did not come to its end left this: its rows, as JSON lines; move it "
+    "away, or replace it"
+)
+
+
 class Spool:
     """Rows on the disk, given back in their order.
 
@@ -55,11 +61,7 @@ class Spool:
             try:
                 return os.open(self.path, flags | (0 if replace else os.O_EXCL), 0o666)
             except FileExistsError:
-                msg = (
-                    "a batch that did not come to its end left this: its rows, as JSON "
-                    "lines; move it away, or replace it"
-                )
-                raise TableError(msg, path=str(self.path)) from None
+                raise TableError(LEFT, path=str(self.path)) from None
 
     def _claim(self) -> None:
         """Make it ours, and empty."""
