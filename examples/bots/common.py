@@ -10,8 +10,13 @@ from dify_workflow_async import RunResult
 
 
 def pages(text: str, size: int) -> list[str]:
-    """A text in pieces that a message holds; an empty one is a sign that it is."""
-    return [text[i : i + size] for i in range(0, len(text), size)] or ["…"]
+    """A text in pieces that a message holds; an empty one is a sign that it is.
+
+    There is no space around them: Telegram trims texts, and refuses those that are
+    nothing else, and edits that add nothing else.
+    """
+    pieces = (text[i : i + size].strip() for i in range(0, len(text), size))
+    return [piece for piece in pieces if piece] or ["…"]
 
 
 def answer_of(result: RunResult[Any]) -> str:

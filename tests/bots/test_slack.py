@@ -25,7 +25,7 @@ SECRET = "s3cr3t"
 END = Node(type="end", outputs={"answer": "{llm.text}"})
 WORDS = [f"word{n} " for n in range(40)]
 LLM = Node(type="llm", text=WORDS, chunk_delay=0.01)
-TEXT = "".join(WORDS)
+TEXT = "".join(WORDS).strip()
 FOREVER = Node(type="llm", text=["Once ", "upon"], chunk_delay=0.01)
 WAIT = Node(type="code", id="wait", delay=3600)
 
