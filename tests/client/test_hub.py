@@ -144,6 +144,20 @@ async def test_a_late_viewer_of_a_long_run(serve, connect, hub_of):
     assert text_of(frames) == "".join(MANY.text)
 
 
+async def test_a_late_viewer_of_a_run_without_text(serve, connect, hub_of):
+    """It gets no text that nobody chose, and the events that are left."""
+    nodes = [Node(type="code", id=f"n{n}", title="N") for n in range(50)]
+    server = await serve(*nodes, LLM, END)
+    selection = Selection(exclude=["text_*"])
+    hub = hub_of(connect(server), max_bytes=1000, selection=selection)
+    run_id = await hub.start()
+    await watch(hub, run_id)
+    frames = await watch(hub, run_id)
+    assert not [x for _, x in frames if x["event"].startswith("text")]
+    assert frames[0][0] > 1
+    assert frames[-1][1]["event"] == "workflow_finished"
+
+
 async def test_pings(serve, connect, hub_of):
     """Silence is broken by comments, for each viewer."""
     server = await serve(Node(type="llm", text=["a"], delay=0.3), END)

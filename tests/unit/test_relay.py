@@ -488,3 +488,25 @@ def test_a_text_that_was_replaced_and_went():
     ring.put(plain.of_event(TextChunk(text="e")))
     first = json.loads(ring.since(0).split(b"\n\n")[0].partition(b"data: ")[2])
     assert first["data"]["text"] == "b"
+
+
+def test_a_ring_that_lost_no_text():
+    """Who comes late gets no event that nobody chose: only a comment tells of the loss."""
+    frames = Frames(Selection(), sentence_of)
+    ring = Ring(1)
+    for _ in range(3):
+        ring.put(frames.of_event(TtsMessage(audio="")))
+    ring.put(frames.of_event(TextChunk(text="a")))
+    data = ring.since(1)
+    assert data.startswith(b": 2 frames are gone\n\nid: 4\n")
+    assert ids_in(data) == [4]
+
+
+def test_a_ring_that_lost_a_text_that_was_taken_back():
+    """An empty text is one, too: what a page still shows is to go."""
+    frames = Frames(Selection(), sentence_of)
+    ring = Ring(1)
+    for event in (TextChunk(text="a"), TextReplace(text=""), TtsMessage(audio="")):
+        ring.put(frames.of_event(event))
+    first = json.loads(ring.since(0).split(b"\n\n")[0].partition(b"data: ")[2])
+    assert first == {"event": "text_replace", "data": {"text": ""}, "missed": 2}
