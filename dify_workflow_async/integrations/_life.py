@@ -40,4 +40,5 @@ async def _sent(frames: AsyncIterable[bytes]) -> AsyncGenerator[bytes]:
         async for data in source:
             yield data
     finally:
-        await source.aclose()
+        if close_source := getattr(source, "aclose", None):
+            await close_source()
