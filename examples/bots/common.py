@@ -13,9 +13,17 @@ def pages(text: str, size: int) -> list[str]:
     """A text in pieces that a message holds; an empty one is a sign that it is.
 
     There is no space around them: Telegram trims texts, and refuses those that are
-    nothing else, and edits that add nothing else.
+    nothing else, and edits that add nothing else. No ``&amp;`` is cut in two.
     """
-    pieces = (text[i : i + size].strip() for i in range(0, len(text), size))
+    pieces: list[str] = []
+    start = 0
+    while start < len(text):
+        end = start + size
+        escape = text.rfind("&", end - len("&amp"), end)
+        if end < len(text) and escape > start and ";" not in text[escape:end]:
+            end = escape
+        pieces.append(text[start:end].strip())
+        start = end
     return [piece for piece in pieces if piece] or ["…"]
 
 

@@ -13,6 +13,7 @@ It needs the scopes ``chat:write``, ``reactions:write``, ``app_mentions:read`` a
 from __future__ import annotations
 
 import asyncio
+import html
 import json
 import logging
 import os
@@ -157,7 +158,8 @@ class Shown:
 
         If Slack has one wait, this waits; the run goes on meanwhile.
         """
-        parts = pages(text, PAGE)
+        # A model may write <!channel>, which is to call nobody.
+        parts = pages(html.escape(text, quote=False), PAGE)
         for number, part in enumerate(parts):
             has_button = number == len(parts) - 1 and not is_last
             while True:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import html
 import json
+import re
 import time
 
 from collections.abc import AsyncIterator
@@ -176,6 +178,17 @@ async def test_a_long_answer(dify, slack, until):
     await there.write("x")
     await until(lambda: "".join(there.texts()) == text)
     assert len(there.texts()) == 3
+
+
+async def test_what_slack_would_take_for_a_command(dify, slack, until):
+    """It is escaped, so that nobody is called; no page ends within an escaped letter."""
+    text = f"see <!channel> {'R&D' * 700} a > b"
+    there = await slack(await dify(Node(type="llm", text=[text]), END))
+    await there.write("x")
+    await until(lambda: html.unescape("".join(there.texts())) == text)
+    assert len(there.texts()) == 2
+    for page in there.texts():
+        assert re.fullmatch("([^&<>]|&amp;|&lt;|&gt;)+", page)
 
 
 async def test_stopping(dify, slack, until):
