@@ -20,7 +20,7 @@ import pytest
 
 from aiohttp import web
 
-from dify_workflow_async.local import ErrorEvent, Node
+from dify_workflow_async.local import ErrorEvent, Node, Raw, Sleep
 
 
 SECRET = "s3cr3t"
@@ -111,6 +111,8 @@ class Slack:
         answer: dict[str, Any] = {"ok": True}
         if method.startswith("reactions."):
             self.reactions.append(f"{method} {data['name']}")
+        elif method == "chat.delete":
+            assert self.messages.pop(data["ts"])["channel"] == data["channel"]
         else:
             self._number += 1
             ts = data.get("ts") or str(self._number)
@@ -189,6 +191,22 @@ async def test_what_slack_would_take_for_a_command(dify, slack, until):
     assert len(there.texts()) == 2
     for page in there.texts():
         assert re.fullmatch("([^&<>]|&amp;|&lt;|&gt;)+", page)
+
+
+async def test_an_answer_that_shrinks(dify, slack, until):
+    """Messages that it needs no more are deleted, and the button stands where it ends."""
+    server = await dify(
+        Node(type="llm", text=["x" * 7000]),
+        Sleep(seconds=0.5),
+        Raw(event={"event": "text_replace", "data": {"text": "short"}}),
+        WAIT,
+    )
+    there = await slack(server)
+    await there.write("x")
+    await until(lambda: len(there.texts()) == 3)
+    await until(lambda: there.texts() == ["short"])
+    await until(lambda: [x["button"] for x in there.messages.values()] == [True])
+    assert server.runs[0].status == "running"
 
 
 async def test_stopping(dify, slack, until):

@@ -16,7 +16,7 @@ import pytest
 
 from aiohttp import web
 
-from dify_workflow_async.local import ErrorEvent, Node
+from dify_workflow_async.local import ErrorEvent, Node, Raw, Sleep
 
 
 TOKEN = "42:secret"
@@ -128,6 +128,10 @@ class Telegram:
         there = self._message(message["chat"], text)
         return there | {"message_id": int(data["message_id"])}
 
+    async def _deleteMessage(self, data: dict) -> bool:
+        del self.sent[int(data["message_id"])]
+        return True
+
     async def _sendChatAction(self, data: dict) -> bool:
         self.actions.append(data["action"])
         return True
@@ -224,6 +228,22 @@ async def test_a_long_answer(dify, telegram, until):
     await until(lambda: "".join(there.texts()) == text)
     assert len(there.texts()) == 3
     await until(lambda: not any(x["button"] for x in there.sent.values()))
+
+
+async def test_an_answer_that_shrinks(dify, telegram, until):
+    """Messages that it needs no more are deleted, and the button stands where it ends."""
+    server = await dify(
+        Node(type="llm", text=["x" * 7000]),
+        Sleep(seconds=0.5),
+        Raw(event={"event": "text_replace", "data": {"text": "short"}}),
+        WAIT,
+    )
+    there = telegram(server)
+    there.write("x")
+    await until(lambda: len(there.texts()) == 3)
+    await until(lambda: there.texts() == ["short"])
+    await until(lambda: [x["button"] for x in there.sent.values()] == [True])
+    assert server.runs[0].status == "running"
 
 
 async def test_stopping(dify, telegram, until):
