@@ -11,6 +11,7 @@ from decimal import Decimal
 import pytest
 
 from dify_workflow_async import errors, models
+from dify_workflow_async._originals import Originals
 from dify_workflow_async._protocol import event_of_detail
 from dify_workflow_async._stream import EventStream
 from dify_workflow_async.events import (
@@ -197,6 +198,55 @@ def test_all_fields(recording: Recording):
     sent = projected(*events, fields=whole, ids=True)
     came = {json.dumps(obj) for obj in recording.objects if obj["event"] != "error"}
     assert {json.dumps(obj) for obj in sent if obj is not None} == came
+
+
+NUMBERS = b'{"event":"text_chunk","data":{"text":"\\u00e9","n":1.0E-2,"m":%d}}' % 10**30
+
+
+def test_an_event_as_it_came():
+    """Its bytes are sent, if they are one line, and all of it is to be sent."""
+    (event,) = EventStream(1 << 20).feed(b"data: %b\n\n" % NUMBERS)
+    whole = Frames(Selection(fields={"text_chunk": ALL}, ids=True), sentence_of)
+    assert whole.of_event(event, NUMBERS) == b"id: 1\ndata: %b\n\n" % NUMBERS
+    lines = NUMBERS.replace(b",", b",\n")
+    assert whole.of_event(event, lines).count(b"\n") == 3
+    assert NUMBERS not in whole.of_event(event)
+    usual = Frames(Selection(), sentence_of)
+    assert NUMBERS not in usual.of_event(event, NUMBERS)
+    without_ids = Frames(Selection(fields={"text_chunk": ALL}), sentence_of)
+    assert NUMBERS not in without_ids.of_event(event, NUMBERS)
+
+
+@pytest.mark.parametrize(
+    ("frame", "data"),
+    [
+        (b"data: {}", b"{}"),
+        (b"id: 1\nevent: x\ndata:{}", b"{}"),
+        (b'data: {"a":\ndata: 1}', b'{"a":\n1}'),
+    ],
+)
+def test_the_data_of_the_last_event(frame, data):
+    """It is what the frame of that very event brought."""
+    originals = Originals()
+    first, last = TextChunk(text="a"), TextChunk(text="a")
+    frames = originals.frames([frame, b": a comment"])
+    assert originals.of(first) is None
+    made = originals.events(each for _, each in zip(frames, [first, last], strict=True))
+    assert next(made) is first
+    assert originals.of(first) == data
+    assert originals.of(last) is None
+    assert next(made) is last
+    assert originals.of(first) is None
+
+
+def test_an_event_before_frames_of_no_event():
+    """What comes behind an event without one does not take its place."""
+    originals = Originals()
+    stream = EventStream(1 << 20)
+    stream.originals = originals
+    chunk = b"data: %b\n\n: a comment\n\n" % NUMBERS
+    (event,) = originals.events(stream.feed(chunk))
+    assert originals.of(event) == NUMBERS
 
 
 def test_all_fields_without_ids():
