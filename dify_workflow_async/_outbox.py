@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from collections.abc import AsyncGenerator, AsyncIterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable
 
 from ._aside import Aside
 from .errors import ConfigurationError, DifyError, StreamBusy
@@ -22,20 +22,28 @@ class Outbox:
     Args:
         events: what to relay.
         frames: makes bytes of them.
+        original: gives the data of the last one as it came, if that is wanted.
     """
 
-    def __init__(self, events: AsyncIterable[Event], frames: Frames) -> None:
+    def __init__(
+        self,
+        events: AsyncIterable[Event],
+        frames: Frames,
+        original: Callable[[Event], bytes | None] | None = None,
+    ) -> None:
         self.aside = Aside(self._read)
         self._events = events
         self._frames = frames
+        self._original = original
         self._waiting: list[bytes] = []
         self._size = 0
         self._has_room = asyncio.Event()
 
     async def _read(self, aside: Aside) -> None:
-        of_event = self._frames.of_event
+        of_event, original = self._frames.of_event, self._original
         async for event in self._events:
-            if (data := of_event(event)) is None:
+            came_as = None if original is None else original(event)
+            if (data := of_event(event, came_as)) is None:
                 continue
             self._waiting.append(data)
             self._size += len(data)

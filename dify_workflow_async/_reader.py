@@ -112,7 +112,8 @@ class RunReader:
             self._turn.is_reading = False
         if not chunk:
             return await self._end()
-        self.pending = self._events.feed(chunk)
+        pending, originals = self._events.feed(chunk), self._events.originals
+        self.pending = pending if originals is None else originals.events(pending)
         return True
 
     async def _look(self) -> Event | None:

@@ -6,7 +6,13 @@ import asyncio
 import weakref
 
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Mapping,
+)
 from contextlib import aclosing
 from functools import partial
 from os import PathLike
@@ -227,8 +233,26 @@ class StreamViews(StreamLife):
         selection = Selection(
             include=include, exclude=exclude, fields=fields or {}, ids=ids
         )
-        outbox = Outbox(self, Frames(selection, tell or sentence_of))
+        original = self.originals() if selection.sends_originals else None
+        outbox = Outbox(self, Frames(selection, tell or sentence_of), original)
         return self._consumed(outbox.aside, outbox.take(ping))
+
+    def originals(self) -> Callable[[Event], bytes | None]:
+        """Keep, from now on, the data of the event that came last, as it came.
+
+        Decoding and encoding an event is not without loss: a long integer comes as a
+        ``float``, and a number or a letter may be written in more than one way.
+
+        Returns:
+            A function that gives the JSON of an event as the server wrote it; None for
+            any but the last one, and for one that did not come from the stream, or
+            while the run's ids were looked for.
+        """
+        if self._events.originals is None:
+            from ._originals import Originals
+
+            self._events.originals = Originals()
+        return self._events.originals.of
 
     # -- who reads aside -------------------------------------------------------------
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import io
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from ._convert import is_object
 from ._protocol import result_of
@@ -41,6 +41,9 @@ from .events import (
 from .models import Recovered, RunRef, RunResult
 
 
+if TYPE_CHECKING:
+    from ._originals import Originals
+
 _PING = Ping()
 _LF = 10
 
@@ -62,6 +65,7 @@ class EventStream:
         rejoined: True once the stream broke and was opened again, so that events may
             come again which came before.
         on_id: called when one of the ids becomes known.
+        originals: keeps the data of the event that came last, if that was asked for.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class EventStream:
         self.failure: DifyError | None = None
         self.rejoined = False
         self.on_id: Callable[[], None] | None = None
+        self.originals: Originals | None = None
         self._max_event_bytes = max_event_bytes
         self._ends_on_pause = ends_on_pause
         self._keeps_text = keeps_text
@@ -165,10 +170,13 @@ class EventStream:
             self._decoder = SSEDecoder(self._max_event_bytes)
         decoder = self._decoder
         hooks, passed = self._decoding
+        frames: Iterable[bytes] = decoder.cut(chunk)
+        if self.originals is not None:
+            frames = self.originals.frames(frames)
         try:
             # One loop and few calls: whatever is in it is done 200,000 times, and
             # a function more for each event costs as much as the loop itself.
-            for frame in decoder.cut(chunk):
+            for frame in frames:
                 if passed and (head := frame[:HEAD]) in passed and not self.ids_missing:
                     rest, telling = passed[head]
                     if (not rest or frame.startswith(rest, HEAD)) and not (

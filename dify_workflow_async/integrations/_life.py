@@ -9,7 +9,7 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 from .._client import WorkflowClient
-from ..relay import RETRY, RelayHub
+from ..relay import RETRY, RelayHub, View
 
 
 MakeClient = Callable[[], WorkflowClient]
@@ -34,10 +34,12 @@ async def sent(frames: AsyncIterable[bytes]) -> AsyncGenerator[AsyncIterator[byt
 
 
 async def _sent(frames: AsyncIterable[bytes]) -> AsyncGenerator[bytes]:
-    yield RETRY
+    if isinstance(frames, View):  # coming back for others may start a run anew
+        yield RETRY
     source: Any = aiter(frames)
     try:
         async for data in source:
             yield data
     finally:
-        await source.aclose()
+        if close_source := getattr(source, "aclose", None):
+            await close_source()

@@ -1,17 +1,4 @@
-"""For aiohttp.web: a client and a hub for the life of an application, and answers.
-
-.. code-block:: python
-
-    app = web.Application(middlewares=[errors_as_json])
-    setup(app, unwatched="stop")
-
-    async def start(request: web.Request) -> web.Response:
-        run_id = await request.app[HUB].start(await request.json())
-        return web.json_response({"id": run_id})
-
-    async def watch(request: web.Request) -> web.StreamResponse:
-        return await relay_response(request, view_of(request, request.match_info["id"]))
-"""
+"""For aiohttp.web: a client and a hub for the life of an application, and answers."""
 
 from __future__ import annotations
 
@@ -59,11 +46,8 @@ def setup(
             app[CLIENT], app[HUB] = client, RelayHub(client, **hub_settings)
             yield
 
-    async def drained(app: web.Application) -> None:
-        await close(app[HUB], app[CLIENT], drain)
-
     app.cleanup_ctx.append(living)
-    app.on_shutdown.append(drained)
+    app.on_shutdown.append(lambda app: close(app[HUB], app[CLIENT], drain))
 
 
 def view_of(request: web.Request, run_id: str) -> View:

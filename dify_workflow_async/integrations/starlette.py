@@ -1,32 +1,15 @@
-"""For Starlette and FastAPI: a client and a hub for an application's life, and answers.
-
-.. code-block:: python
-
-    app = FastAPI(
-        lifespan=lifespan(unwatched="stop"),
-        exception_handlers={DifyError: error_as_json},
-    )
-
-    @app.post("/runs")
-    async def start(request: Request, inputs: dict[str, Any]) -> dict[str, str]:
-        return {"id": await request.state.dify_hub.start(inputs)}
-
-    @app.get("/runs/{run_id}/events")
-    async def watch(request: Request, run_id: str) -> Response:
-        return RelayResponse(view_of(request, run_id))
-"""
+"""For Starlette and FastAPI: a client and a hub for an application's life, and answers."""
 
 from __future__ import annotations
-
-import asyncio
 
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from .._client import WorkflowClient
-from ..relay import HEADERS, RelayHub, View, error_object, headers_of, status_of
-from ._life import MakeClient, close, sent
+from ..relay import RelayHub, View, error_object, headers_of, status_of
+from ._asgi import answer
+from ._life import MakeClient, close
 
 
 try:
@@ -99,37 +82,7 @@ class RelayResponse(Response):
         if self.status_code == 204:
             await super().__call__(scope, receive, send)
             return
-        sending = asyncio.ensure_future(self._send(send))
-        leaving = asyncio.ensure_future(_left(receive))
-        if isinstance(self._frames, View):
-            self._frames.on_drop = sending.cancel
-        both = (sending, leaving)
-        try:
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in both:
-                task.cancel()
-            await asyncio.wait(both)
-        if not sending.cancelled():
-            sending.result()
-
-    async def _send(self, send: Send) -> None:
-        headers = [(k.lower().encode(), v.encode()) for k, v in HEADERS.items()]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        async with sent(self._frames) as pieces:
-            async for data in pieces:
-                await send(_body(data, more=True))
-        await send(_body(b"", more=False))
-
-
-def _body(data: bytes, *, more: bool) -> dict[str, Any]:
-    return {"type": "http.response.body", "body": data, "more_body": more}
-
-
-async def _left(receive: Receive) -> None:
-    """Wait until the browser has left."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
+        await answer(self._frames, receive, send)
 
 
 async def error_as_json(request: Request, error: Exception) -> Response:

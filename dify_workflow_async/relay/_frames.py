@@ -44,9 +44,15 @@ class Frames:
         self._project = Projector(selection).project
         self._tell = tell
 
-    def of_event(self, event: Event) -> bytes | None:
-        """The frame of an event; None if it is not sent."""
-        data = self._project(event)
+    def of_event(self, event: Event, original: bytes | None = None) -> bytes | None:
+        """The frame of an event; None if it is not sent.
+
+        Args:
+            event: what is to be sent.
+            original: its data as the server wrote it, if that is known. It is sent as
+                it is where the selection asks for all of the event, with its ids.
+        """
+        data = self._project(event, original)
         if data is None:
             return None
         self.last_id += 1

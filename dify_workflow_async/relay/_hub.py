@@ -208,9 +208,10 @@ class RelayHub:
         try:
             async with stream as run:
                 relayed = self._begin(run_id, run)
+                original = _originals(run, self._selection)
                 _settle(entered, None)
                 async for event in run:
-                    if data := frames.of_event(event):
+                    if data := frames.of_event(event, original(event)):
                         relayed.put(data)
         except asyncio.CancelledError:
             if relayed is not None:
@@ -295,6 +296,12 @@ class RelayHub:
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+
+def _originals(run: Stream, selection: Selection) -> Callable[[Event], bytes | None]:
+    """What gives the data of an event as it came, if that is wanted and known."""
+    keep = getattr(run, "originals", None) if selection.sends_originals else None
+    return keep() if keep is not None else lambda _: None
 
 
 def _closed() -> ClientClosed:

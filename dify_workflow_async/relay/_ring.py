@@ -31,7 +31,7 @@ class Ring:
         # The oldest ones of these are gone: a list is sliced faster than a deque.
         self._frames: list[bytes] = []
         self._gone = 0
-        self._text = io.StringIO()
+        self._text: io.StringIO | None = None
 
     def put(self, data: bytes) -> bool:
         """Keep one more frame; True if older ones had to go."""
@@ -54,15 +54,18 @@ class Ring:
         self.first += 1
         obj = orjson.loads(data.partition(b"data: ")[2])
         text = _text_in(obj)
-        if obj["event"] == "text_replace" and text is not None:
+        if text is None:
+            return
+        if self._text is None or obj["event"] == "text_replace":
             self._text = io.StringIO()
-        self._text.write(text or "")
+        self._text.write(text)
 
     def since(self, number: int) -> bytes:
         """All frames after this one; empty if there are none.
 
         If some of them are gone, a ``text_replace`` comes first, with all the text of
-        that time, and ``missed`` tells how many they were.
+        that time, and ``missed`` tells how many they were. If none of those that are
+        gone brought a text, it is a comment.
         """
         if number >= self.last:
             return b""
@@ -74,6 +77,8 @@ class Ring:
         return self._summary(missed) + frames
 
     def _summary(self, missed: int) -> bytes:
+        if self._text is None:
+            return b": %d frames are gone\n\n" % missed
         data = {"text": self._text.getvalue()}
         obj = {"event": "text_replace", "data": data, "missed": missed}
         return frame(self.first - 1, obj)

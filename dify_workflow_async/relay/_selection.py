@@ -63,6 +63,11 @@ class Selection:
     )
     ids: bool = False
 
+    @property
+    def sends_originals(self) -> bool:
+        """True if some events are sent as they came, ids and all."""
+        return self.ids and ALL in self.fields.values()
+
     def fields_of(self, name: str) -> tuple[str, ...] | None:
         """The fields to send of events of this name; None: it is not sent."""
         if any(fnmatchcase(name, pattern) for pattern in self.exclude):
@@ -88,10 +93,10 @@ class Projector:
         usual = selection.fields_of("text_chunk") == FIELDS["text_chunk"]
         self._is_short = usual and not selection.ids
 
-    def project(self, event: Event) -> bytes | None:
+    def project(self, event: Event, original: bytes | None = None) -> bytes | None:
         """The event as it is sent; None if it is not.
 
-        Pings are not, and neither is an ``error``: what browsers are told of errors is
+        Where all of it is sent, that is its *original* data, if it is one line. Pings are not, and neither is an ``error``: what browsers are told of errors is
         not in the server's words.
         """
         if isinstance(event, TextChunk) and self._is_short:
@@ -101,7 +106,14 @@ class Projector:
         fields = self._fields(name)
         if fields is None or isinstance(event, Error | Ping):
             return None
+        is_line = original is not None and len(original.splitlines()) == 1
+        if is_line and self._is_whole(event, fields):
+            return original
         return _dumps(self._object(event, name, fields))
+
+    def _is_whole(self, event: Event, fields: tuple[str, ...]) -> bool:
+        """True if the event is sent as it came."""
+        return fields == ALL and self._selection.ids and "event" in event.raw
 
     def _fields(self, name: str) -> tuple[str, ...] | None:
         if name not in self._known:
@@ -111,7 +123,7 @@ class Projector:
     def _object(
         self, event: Event, name: str, fields: tuple[str, ...]
     ) -> dict[str, Any]:
-        if fields == ALL and self._selection.ids and "event" in event.raw:
+        if self._is_whole(event, fields):
             return dict(event.raw)
         obj: dict[str, Any] = {"event": name}
         if self._selection.ids:

@@ -10,8 +10,21 @@ from dify_workflow_async import RunResult
 
 
 def pages(text: str, size: int) -> list[str]:
-    """A text in pieces that a message holds; an empty one is a sign that it is."""
-    return [text[i : i + size] for i in range(0, len(text), size)] or ["…"]
+    """A text in pieces that a message holds; an empty one is a sign that it is.
+
+    There is no space around them: Telegram trims texts, and refuses those that are
+    nothing else, and edits that add nothing else. No ``&amp;`` is cut in two.
+    """
+    pieces: list[str] = []
+    start = 0
+    while start < len(text):
+        end = start + size
+        escape = text.rfind("&", end - len("&amp"), end)
+        if end < len(text) and escape > start and ";" not in text[escape:end]:
+            end = escape
+        pieces.append(text[start:end].strip())
+        start = end
+    return [piece for piece in pieces if piece] or ["…"]
 
 
 def answer_of(result: RunResult[Any]) -> str:

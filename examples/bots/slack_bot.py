@@ -13,13 +13,15 @@ It needs the scopes ``chat:write``, ``reactions:write``, ``app_mentions:read`` a
 from __future__ import annotations
 
 import asyncio
+import html
 import json
 import logging
 import os
 import re
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -155,20 +157,20 @@ class Shown:
     async def show(self, text: str, *, is_last: bool = False) -> None:
         """Show a text that may have grown; with a button under it until the last.
 
+        If it has shrunk, messages that it needs no more are deleted.
+
         If Slack has one wait, this waits; the run goes on meanwhile.
         """
-        parts = pages(text, PAGE)
+        # A model may write <!channel>, which is to call nobody.
+        parts = pages(html.escape(text, quote=False), PAGE)
         for number, part in enumerate(parts):
             has_button = number == len(parts) - 1 and not is_last
-            while True:
-                try:
-                    await self._put(number, part, has_button=has_button)
-                except SlackApiError as error:
-                    if error.response.status_code != 429:
-                        raise
-                    await asyncio.sleep(int(error.response.headers["Retry-After"]))
-                else:
-                    break
+            await _patiently(partial(self._put, number, part, has_button=has_button))
+        while len(self._sent) > len(parts):
+            ts = self._sent[-1][0]
+            delete = self._slack.chat_delete
+            await _patiently(partial(delete, channel=self._channel, ts=ts))
+            del self._sent[-1]
 
     async def _put(self, number: int, text: str, *, has_button: bool) -> None:
         section: dict[str, Any] = {
@@ -189,6 +191,18 @@ class Shown:
         if before != [text, has_button]:
             await self._slack.chat_update(ts=ts, **message)
             self._sent[number] = ts, text, has_button
+
+
+async def _patiently(do: Callable[[], Awaitable[object]]) -> None:
+    while True:
+        try:
+            await do()
+        except SlackApiError as error:
+            if error.response.status_code != 429:
+                raise
+            await asyncio.sleep(int(error.response.headers["Retry-After"]))
+        else:
+            return
 
 
 BOT = web.AppKey("bot", SlackBot)

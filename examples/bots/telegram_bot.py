@@ -12,6 +12,9 @@ import asyncio
 import logging
 import os
 
+from collections.abc import Awaitable, Callable
+from functools import partial
+
 from aiogram import Bot, Dispatcher, F, Router
 from aiogram.exceptions import TelegramRetryAfter
 from aiogram.types import (
@@ -100,18 +103,17 @@ class Shown:
     async def show(self, text: str, *, is_last: bool = False) -> None:
         """Show a text that may have grown; with a button under it until the last.
 
+        If it has shrunk, messages that it needs no more are deleted.
+
         If Telegram has one wait, this waits; the run goes on meanwhile.
         """
         parts = pages(text, PAGE)
         for number, part in enumerate(parts):
             has_button = number == len(parts) - 1 and not is_last
-            while True:
-                try:
-                    await self._put(number, part, has_button=has_button)
-                except TelegramRetryAfter as error:
-                    await asyncio.sleep(error.retry_after)
-                else:
-                    break
+            await _patiently(partial(self._put, number, part, has_button=has_button))
+        while len(self._sent) > len(parts):
+            await _patiently(self._sent[-1][0].delete)
+            del self._sent[-1]
 
     async def _put(self, number: int, text: str, *, has_button: bool) -> None:
         markup = STOP if has_button else None
@@ -124,6 +126,16 @@ class Shown:
             return  # Telegram refuses an edit that changes nothing
         await message.edit_text(text, reply_markup=markup)
         self._sent[number] = message, text, has_button
+
+
+async def _patiently(do: Callable[[], Awaitable[object]]) -> None:
+    while True:
+        try:
+            await do()
+        except TelegramRetryAfter as error:
+            await asyncio.sleep(error.retry_after)
+        else:
+            return
 
 
 async def main() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import html
 import json
+import re
 import time
 
 from collections.abc import AsyncIterator
@@ -18,14 +20,14 @@ import pytest
 
 from aiohttp import web
 
-from dify_workflow_async.local import ErrorEvent, Node
+from dify_workflow_async.local import ErrorEvent, Node, Raw, Sleep
 
 
 SECRET = "s3cr3t"
 END = Node(type="end", outputs={"answer": "{llm.text}"})
 WORDS = [f"word{n} " for n in range(40)]
 LLM = Node(type="llm", text=WORDS, chunk_delay=0.01)
-TEXT = "".join(WORDS)
+TEXT = "".join(WORDS).strip()
 FOREVER = Node(type="llm", text=["Once ", "upon"], chunk_delay=0.01)
 WAIT = Node(type="code", id="wait", delay=3600)
 
@@ -109,6 +111,8 @@ class Slack:
         answer: dict[str, Any] = {"ok": True}
         if method.startswith("reactions."):
             self.reactions.append(f"{method} {data['name']}")
+        elif method == "chat.delete":
+            assert self.messages.pop(data["ts"])["channel"] == data["channel"]
         else:
             self._number += 1
             ts = data.get("ts") or str(self._number)
@@ -176,6 +180,33 @@ async def test_a_long_answer(dify, slack, until):
     await there.write("x")
     await until(lambda: "".join(there.texts()) == text)
     assert len(there.texts()) == 3
+
+
+async def test_what_slack_would_take_for_a_command(dify, slack, until):
+    """It is escaped, so that nobody is called; no page ends within an escaped letter."""
+    text = f"see <!channel> {'R&D' * 700} a > b"
+    there = await slack(await dify(Node(type="llm", text=[text]), END))
+    await there.write("x")
+    await until(lambda: html.unescape("".join(there.texts())) == text)
+    assert len(there.texts()) == 2
+    for page in there.texts():
+        assert re.fullmatch("([^&<>]|&amp;|&lt;|&gt;)+", page)
+
+
+async def test_an_answer_that_shrinks(dify, slack, until):
+    """Messages that it needs no more are deleted, and the button stands where it ends."""
+    server = await dify(
+        Node(type="llm", text=["x" * 7000]),
+        Sleep(seconds=0.5),
+        Raw(event={"event": "text_replace", "data": {"text": "short"}}),
+        WAIT,
+    )
+    there = await slack(server)
+    await there.write("x")
+    await until(lambda: len(there.texts()) == 3)
+    await until(lambda: there.texts() == ["short"])
+    await until(lambda: [x["button"] for x in there.messages.values()] == [True])
+    assert server.runs[0].status == "running"
 
 
 async def test_stopping(dify, slack, until):

@@ -8,13 +8,14 @@ import logging
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing
+from typing import Self
 
 import pytest
 
 from dify_workflow_async import Dispatcher, errors
-from dify_workflow_async.events import NodeFinished
+from dify_workflow_async.events import Event, NodeFinished, TextChunk
 from dify_workflow_async.local import App, ErrorEvent, Node, Scenario, Sleep
-from dify_workflow_async.relay import RelayHub, Selection
+from dify_workflow_async.relay import ALL, RelayHub, Selection
 
 
 END = Node(type="end", outputs={"answer": "42"})
@@ -144,6 +145,20 @@ async def test_a_late_viewer_of_a_long_run(serve, connect, hub_of):
     assert text_of(frames) == "".join(MANY.text)
 
 
+async def test_a_late_viewer_of_a_run_without_text(serve, connect, hub_of):
+    """It gets no text that nobody chose, and the events that are left."""
+    nodes = [Node(type="code", id=f"n{n}", title="N") for n in range(50)]
+    server = await serve(*nodes, LLM, END)
+    selection = Selection(exclude=["text_*"])
+    hub = hub_of(connect(server), max_bytes=1000, selection=selection)
+    run_id = await hub.start()
+    await watch(hub, run_id)
+    frames = await watch(hub, run_id)
+    assert not [x for _, x in frames if x["event"].startswith("text")]
+    assert frames[0][0] > 1
+    assert frames[-1][1]["event"] == "workflow_finished"
+
+
 async def test_pings(serve, connect, hub_of):
     """Silence is broken by comments, for each viewer."""
     server = await serve(Node(type="llm", text=["a"], delay=0.3), END)
@@ -169,6 +184,26 @@ async def test_a_stream_of_any_kind(serve, connect, hub_of):
     ref = await client.start()
     frames = await watch(hub, await hub.relay(client.attach(ref)))
     assert text_of(frames) == "Hello, world"
+
+
+async def test_a_stream_that_keeps_no_bytes():
+    """One that is no `RunStream` need not: its events are encoded."""
+
+    class Stream:
+        async def __aiter__(self) -> AsyncIterator[Event]:
+            yield TextChunk(text="a")
+
+        async def stop(self) -> None:
+            raise AssertionError
+
+        async def __aenter__(self) -> Self:
+            return self
+
+        async def __aexit__(self, *_: object) -> None: ...
+
+    selection = Selection(fields={"text_chunk": ALL}, ids=True)
+    async with RelayHub(None, selection=selection) as hub:
+        assert text_of(await watch(hub, await hub.relay(Stream()))) == "a"
 
 
 # -- viewers that are slow, or gone ----------------------------------------------------

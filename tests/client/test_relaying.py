@@ -8,12 +8,16 @@ import asyncio
 import json
 
 from contextlib import aclosing
+from pathlib import Path
 
 import pytest
 
 from dify_workflow_async import Dispatcher, errors
-from dify_workflow_async.events import NodeFinished
+from dify_workflow_async.events import EVENTS, NodeFinished
 from dify_workflow_async.local import Disconnect, ErrorEvent, Node, Sleep, Speech
+from dify_workflow_async.relay import ALL, RelayHub, Selection
+
+from .test_recordings import body_of
 
 
 END = Node(type="end", outputs={"answer": "42"})
@@ -66,6 +70,60 @@ async def test_what_was_chosen(serve, connect):
     (obj,) = objects
     assert obj["data"]["inputs"]["a"] == 1
     assert obj["workflow_run_id"] == server.runs[0].id
+
+
+def datas_in(data: bytes) -> list[bytes]:
+    """Give the JSON of frames, as it stands there."""
+    return [line[6:] for line in data.split(b"\n") if line.startswith(b"data: ")]
+
+
+RECORDED = Path(__file__).parent.parent / "recordings/dify-1.14.2"
+WHOLE = dict.fromkeys(EVENTS, ALL)
+ODD = b'{"event":"odd","data":{"a":"\\u00e9","b":1.0E-2,"c":%d}}' % 10**30
+
+
+@pytest.mark.parametrize("by_hub", [False, True])
+@pytest.mark.parametrize("name", ["run_file_streaming", "run_iteration_streaming"])
+async def test_events_that_are_sent_whole(name, by_hub, wild, connect):
+    """They are the bytes that the server sent, whoever relays them."""
+    body = body_of(RECORDED / f"{name}.http")
+    body = body.replace(b"\n\n", b"\n\ndata: %b\n\n" % ODD, 1)
+
+    async def recorded(peer):
+        await peer.begin()
+        await peer.send(body)
+        await peer.end()
+
+    client = connect(await wild(recorded))
+    fields = WHOLE | {"odd": ALL}
+    if by_hub:
+        async with RelayHub(
+            client, selection=Selection(fields=fields, ids=True)
+        ) as hub:
+            sent = b"".join([data async for data in hub.view(await hub.start())])
+    else:
+        async with client.stream() as run:
+            frames = run.relay(fields=fields, ids=True)
+            sent = b"".join([data async for data in frames])
+    assert datas_in(sent) == datas_in(body)
+    assert ODD in datas_in(sent)
+
+
+async def test_events_that_were_met_ahead(wild, connect, frame):
+    """Who looked for the run's id first gets all of the same, in other bytes."""
+
+    async def odd(peer):
+        await peer.begin()
+        await peer.send(b"data: %b\n\n" % ODD + frame("workflow_started"))
+        await peer.send(frame("workflow_finished", status="succeeded"))
+        await peer.end()
+
+    async with connect(await wild(odd)).stream() as run:
+        assert run.originals() == run.originals()
+        await run.begun()
+        first, *others = await relayed(run, fields=WHOLE | {"odd": ALL}, ids=True)
+    assert first == {"event": "odd", "data": {"a": "é", "b": 0.01, "c": 1e30}}
+    assert [x["event"] for x in others] == ["workflow_started", "workflow_finished"]
 
 
 async def test_pings_of_ones_own(serve, connect):

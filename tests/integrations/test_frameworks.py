@@ -198,11 +198,12 @@ async def test_a_browser_that_comes_back(dify, make_client, backend, browse, dec
 
 
 async def test_a_run_for_one_browser(dify, make_client, backend, browse, decode):
-    """Without a hub it is one request."""
+    """Without a hub it is one request, which is not to be made again by itself."""
     server = await dify(LLM, END)
     there = await backend(make_client(server))
-    frames = decode(await (await browse(there.port, "/direct")).rest())
-    assert frames[-1][1]["event"] == "workflow_finished"
+    data = await (await browse(there.port, "/direct")).rest()
+    assert decode(data)[-1][1]["event"] == "workflow_finished"
+    assert b"retry:" not in data
 
 
 async def test_a_browser_that_leaves(dify, make_client, backend, browse, until):

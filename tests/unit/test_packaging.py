@@ -67,6 +67,14 @@ def test_the_package_says_that_it_is_typed():
     assert (HOME / "py.typed").is_file()
 
 
+@pytest.mark.parametrize("name", ["aiohttp_web", "starlette"])
+def test_an_integration_is_small(name):
+    """Each is under a hundred lines, so that who uses another framework can copy it."""
+    lines = (HOME / "integrations" / f"{name}.py").read_text().splitlines()
+
+    assert len(lines) < 100
+
+
 def test_version_is_the_one_of_the_metadata():
     """It is written in one place only, the tag."""
     assert dify_workflow_async.__version__ == importlib.metadata.version(DISTRIBUTION)

@@ -11,6 +11,7 @@ from decimal import Decimal
 import pytest
 
 from dify_workflow_async import errors, models
+from dify_workflow_async._originals import Originals
 from dify_workflow_async._protocol import event_of_detail
 from dify_workflow_async._stream import EventStream
 from dify_workflow_async.events import (
@@ -197,6 +198,55 @@ def test_all_fields(recording: Recording):
     sent = projected(*events, fields=whole, ids=True)
     came = {json.dumps(obj) for obj in recording.objects if obj["event"] != "error"}
     assert {json.dumps(obj) for obj in sent if obj is not None} == came
+
+
+NUMBERS = b'{"event":"text_chunk","data":{"text":"\\u00e9","n":1.0E-2,"m":%d}}' % 10**30
+
+
+def test_an_event_as_it_came():
+    """Its bytes are sent, if they are one line, and all of it is to be sent."""
+    (event,) = EventStream(1 << 20).feed(b"data: %b\n\n" % NUMBERS)
+    whole = Frames(Selection(fields={"text_chunk": ALL}, ids=True), sentence_of)
+    assert whole.of_event(event, NUMBERS) == b"id: 1\ndata: %b\n\n" % NUMBERS
+    lines = NUMBERS.replace(b",", b",\n")
+    assert whole.of_event(event, lines).count(b"\n") == 3
+    assert NUMBERS not in whole.of_event(event)
+    usual = Frames(Selection(), sentence_of)
+    assert NUMBERS not in usual.of_event(event, NUMBERS)
+    without_ids = Frames(Selection(fields={"text_chunk": ALL}), sentence_of)
+    assert NUMBERS not in without_ids.of_event(event, NUMBERS)
+
+
+@pytest.mark.parametrize(
+    ("frame", "data"),
+    [
+        (b"data: {}", b"{}"),
+        (b"id: 1\nevent: x\ndata:{}", b"{}"),
+        (b'data: {"a":\ndata: 1}', b'{"a":\n1}'),
+    ],
+)
+def test_the_data_of_the_last_event(frame, data):
+    """It is what the frame of that very event brought."""
+    originals = Originals()
+    first, last = TextChunk(text="a"), TextChunk(text="a")
+    frames = originals.frames([frame, b": a comment"])
+    assert originals.of(first) is None
+    made = originals.events(each for _, each in zip(frames, [first, last], strict=True))
+    assert next(made) is first
+    assert originals.of(first) == data
+    assert originals.of(last) is None
+    assert next(made) is last
+    assert originals.of(first) is None
+
+
+def test_an_event_before_frames_of_no_event():
+    """What comes behind an event without one does not take its place."""
+    originals = Originals()
+    stream = EventStream(1 << 20)
+    stream.originals = originals
+    chunk = b"data: %b\n\n: a comment\n\n" % NUMBERS
+    (event,) = originals.events(stream.feed(chunk))
+    assert originals.of(event) == NUMBERS
 
 
 def test_all_fields_without_ids():
@@ -488,3 +538,25 @@ def test_a_text_that_was_replaced_and_went():
     ring.put(plain.of_event(TextChunk(text="e")))
     first = json.loads(ring.since(0).split(b"\n\n")[0].partition(b"data: ")[2])
     assert first["data"]["text"] == "b"
+
+
+def test_a_ring_that_lost_no_text():
+    """Who comes late gets no event that nobody chose: only a comment tells of the loss."""
+    frames = Frames(Selection(), sentence_of)
+    ring = Ring(1)
+    for _ in range(3):
+        ring.put(frames.of_event(TtsMessage(audio="")))
+    ring.put(frames.of_event(TextChunk(text="a")))
+    data = ring.since(1)
+    assert data.startswith(b": 2 frames are gone\n\nid: 4\n")
+    assert ids_in(data) == [4]
+
+
+def test_a_ring_that_lost_a_text_that_was_taken_back():
+    """An empty text is one, too: what a page still shows is to go."""
+    frames = Frames(Selection(), sentence_of)
+    ring = Ring(1)
+    for event in (TextChunk(text="a"), TextReplace(text=""), TtsMessage(audio="")):
+        ring.put(frames.of_event(event))
+    first = json.loads(ring.since(0).split(b"\n\n")[0].partition(b"data: ")[2])
+    assert first == {"event": "text_replace", "data": {"text": ""}, "missed": 2}
