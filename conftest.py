@@ -43,11 +43,22 @@ RUNNER = "_runner"
 FOLDER = "_folder"
 
 
-def pytest_collection_modifyitems() -> None:
-    """Measure no coverage in the processes that tests start: it makes them slow.
+# What starts many processes of its own, or counts on its share of the machine.
+SLOW = tuple(
+    str(Path(__file__).parent / "tests" / name)
+    for name in ("distributed", "local/engine")
+)
 
-    The workers of pytest-xdist have been started by now, and are measured.
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests as slow by their folder, and measure no coverage in their processes.
+
+    That would make those slower still. The workers of pytest-xdist have been started by
+    now, and are measured.
     """
+    for item in items:
+        if str(item.path).startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
     for name in ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"):
         os.environ.pop(name, None)
 

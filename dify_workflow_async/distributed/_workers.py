@@ -54,7 +54,9 @@ async def cluster_client(cluster: Any, workers: int) -> AsyncGenerator[Any]:
             local = local_cluster(
                 n_workers=workers,
                 threads_per_worker=1,
-                dashboard_address=None,
+                # None would take port 8787, or warn that somebody has it.
+                dashboard_address="127.0.0.1:0",
+                scheduler_kwargs={"dashboard": False},
                 asynchronous=True,
             )
             cluster = await stack.enter_async_context(local)

@@ -50,7 +50,10 @@ def client(server: LocalServer) -> partial[WorkflowClient]:
 async def cluster() -> AsyncIterator[Any]:
     """Run two workers in processes of their own, and give their cluster."""
     cluster = LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, asynchronous=True
+        n_workers=2,
+        threads_per_worker=1,
+        dashboard_address="127.0.0.1:0",
+        asynchronous=True,
     )
     async with cluster:
         yield cluster

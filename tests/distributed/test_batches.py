@@ -44,7 +44,7 @@ async def near():
         n_workers=2,
         threads_per_worker=1,
         processes=False,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         asynchronous=True,
     )
     async with cluster, Client(cluster, asynchronous=True) as dask:
@@ -253,7 +253,7 @@ async def test_cluster_without_workers(monkeypatch, tmp_path, client):
     """It is told when none has come for a while."""
     monkeypatch.setattr(_workers, "_COMING", 0.5)
     cluster = LocalCluster(
-        n_workers=0, processes=False, dashboard_address=None, asynchronous=True
+        n_workers=0, processes=False, dashboard_address="127.0.0.1:0", asynchronous=True
     )
     async with cluster:
         address = cluster.scheduler_address
