@@ -40,6 +40,7 @@ class Slack:
     edit_gap: float = 0.0
     messages: dict[str, dict[str, Any]] = attrs.field(factory=dict)
     edits: int = 0
+    deleted: int = 0
     reactions: list[str] = attrs.field(factory=list)
     refused: list[str] = attrs.field(factory=list)
     _number: int = 0
@@ -113,6 +114,7 @@ class Slack:
             self.reactions.append(f"{method} {data['name']}")
         elif method == "chat.delete":
             assert self.messages.pop(data["ts"])["channel"] == data["channel"]
+            self.deleted += 1
         else:
             self._number += 1
             ts = data.get("ts") or str(self._number)
@@ -197,13 +199,13 @@ async def test_an_answer_that_shrinks(dify, slack, until):
     """Messages that it needs no more are deleted, and the button stands where it ends."""
     server = await dify(
         Node(type="llm", text=["x" * 7000]),
-        Sleep(seconds=0.5),
+        Sleep(seconds=2),  # in which the bot shows all of it
         Raw(event={"event": "text_replace", "data": {"text": "short"}}),
         WAIT,
     )
     there = await slack(server)
     await there.write("x")
-    await until(lambda: len(there.texts()) == 3)
+    await until(lambda: there.deleted == 2)
     await until(lambda: there.texts() == ["short"])
     await until(lambda: [x["button"] for x in there.messages.values()] == [True])
     assert server.runs[0].status == "running"

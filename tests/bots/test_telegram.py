@@ -38,6 +38,7 @@ class Telegram:
 
     sent: dict[int, dict[str, Any]] = attrs.field(factory=dict)
     edits: int = 0
+    deleted: int = 0
     refused: list[str] = attrs.field(factory=list)
     actions: list[str] = attrs.field(factory=list)
     answers: list[str] = attrs.field(factory=list)
@@ -130,6 +131,7 @@ class Telegram:
 
     async def _deleteMessage(self, data: dict) -> bool:
         del self.sent[int(data["message_id"])]
+        self.deleted += 1
         return True
 
     async def _sendChatAction(self, data: dict) -> bool:
@@ -234,13 +236,13 @@ async def test_an_answer_that_shrinks(dify, telegram, until):
     """Messages that it needs no more are deleted, and the button stands where it ends."""
     server = await dify(
         Node(type="llm", text=["x" * 7000]),
-        Sleep(seconds=0.5),
+        Sleep(seconds=2),  # in which the bot shows all of it
         Raw(event={"event": "text_replace", "data": {"text": "short"}}),
         WAIT,
     )
     there = telegram(server)
     there.write("x")
-    await until(lambda: len(there.texts()) == 3)
+    await until(lambda: there.deleted == 2)
     await until(lambda: there.texts() == ["short"])
     await until(lambda: [x["button"] for x in there.sent.values()] == [True])
     assert server.runs[0].status == "running"

@@ -168,6 +168,48 @@ async def test_a_connection_that_drops(site, open_page):
     assert len(there.dify.runs) == 1
 
 
+async def test_a_proxy_without_its_backend(site, open_page):
+    """The page says so, tries again, and then has all of the text, once."""
+    there = await site(LLM, END, inputs=[TOPIC])
+    page = await open_page(there.url)
+    await fill_in(page)
+    await page.wait_for_function(
+        "document.querySelector('#text').textContent.includes('word5')"
+    )
+
+    async def bad_gateway(route) -> None:
+        await route.fulfill(status=502, body="<h1>Bad Gateway</h1>")
+
+    await page.route("**/events", bad_gateway)
+    there.line.cut()
+    there.line.mend()
+    await shows(page, "running", "Trying again")
+    assert "word5" in await text_of(page)
+    assert not await page.is_visible("#error")
+    await page.unroute("**/events")
+    await shows(page, "succeeded", "Done")
+    assert await text_of(page) == TEXT
+    assert len(there.dify.runs) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(403, "may not watch"), (418, "went wrong")]
+)
+async def test_a_run_that_may_not_be_watched(status, words, site, open_page):
+    """What the answer means is said, whoever gave it, and the page asks no more."""
+    there = await site(END)
+    page = await open_page(there.url)
+
+    async def refuse(route) -> None:
+        await route.fulfill(status=status, body="<h1>No</h1>")
+
+    await page.route("**/events", refuse)
+    await page.goto(f"{there.url}#x")
+    await page.reload()
+    await shows(page, "failed")
+    assert words in await page.text_content("#error")
+
+
 async def test_a_page_that_is_loaded_again(site, open_page):
     """The address names the run: all of it is shown again."""
     there = await site(LLM, END, inputs=[TOPIC])

@@ -353,6 +353,8 @@ async def seen(client: WorkflowClient, path: Path) -> None:
             tell=str,
         ):
             assert_type(data, bytes)
+        async for event in run:
+            assert_type(run.originals()(event), bytes | None)
         run.relay(include=1)  # type: ignore[arg-type]
         run.snapshots(every="1")  # type: ignore[arg-type]
 

@@ -230,12 +230,41 @@ function watch(id) {
       source.close(); // all has come; a browser would ask again
       showAudio();
     } else if (source.readyState === EventSource.CLOSED) {
-      end("failed");
-      showError("There is no such run, or not any more.");
+      diagnose(source); // a browser gives up at any answer that is no stream
     } else {
       say("The connection was lost. Reconnecting …", "running");
     }
   };
+}
+
+const REFUSALS = {
+  401: "You may not watch this run.",
+  403: "You may not watch this run.",
+  404: "There is no such run, or not any more.",
+};
+
+async function diagnose(source) {
+  const asking = new AbortController();
+  let [status, isStream, told] = [0, false, {}];
+  try {
+    const answer = await fetch(source.url, { signal: asking.signal });
+    status = answer.status;
+    isStream = !!answer.headers.get("Content-Type")?.startsWith("text/event-stream");
+    if (!answer.ok) told = await answer.json().catch(() => ({}));
+  } catch {
+    // it cannot be reached
+  }
+  asking.abort();
+  if (run.source !== source) return; // another run is watched by now
+  if (status >= 400 && status < 500) {
+    end("failed");
+    showError(told.message ?? REFUSALS[status] ?? "Something went wrong.");
+  } else if (isStream && status === 200) {
+    watch(run.id); // from its beginning
+  } else {
+    say("The server is not available. Trying again …", "running");
+    setTimeout(() => run.source === source && diagnose(source), 2000);
+  }
 }
 
 // -- what people do ---------------------------------------------------------------
