@@ -177,12 +177,14 @@ class Feed:
             except BaseException:
                 self._ready = reads + self._ready
                 raise
+            unwanted: list[Row] = []
             for read, claim in zip(reads, claims, strict=True):
                 if self.stopping and claim.verdict in {Verdict.RUN, Verdict.RECOVER}:
-                    await journal.release(read.row)
+                    unwanted.append(read.row)
                     self._leave(read)
                 else:
                     self._settle(read, claim)
+            await _release(journal, unwanted)
 
     async def _to_offer(self) -> list[Read]:
         """Wait for rows to offer; none: all were offered."""
@@ -257,6 +259,14 @@ class Feed:
         for read in self._ready + self._held:
             self._leave(read)
         self._ready, self._held = [], []
+
+
+async def _release(journal: Journal, rows: list[Row]) -> None:
+    """Give claims back, also those behind one that cannot be given back."""
+    given = (journal.release(row) for row in rows)
+    for failure in await asyncio.gather(*given, return_exceptions=True):
+        if failure is not None:
+            raise failure
 
 
 def _item(

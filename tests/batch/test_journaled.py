@@ -351,6 +351,23 @@ async def test_rows_claimed_while_the_batch_is_stopped(until: Until) -> None:
     assert journal.states == {State.PENDING: 3}
 
 
+async def test_claims_that_cannot_be_given_back() -> None:
+    """The others are, and what the journal said of rows that ended is given out."""
+    journal = MemoryJournal()
+    await collect(batch(Works(), journal, [{"n": 1}]))
+    journal.failures["release"] = [GONE]
+    async with batch(Works(), journal, 3, ordered=True, replay=True) as run:
+
+        async def stop() -> None:
+            run.stop()
+
+        journal.before["offer"] = stop
+        items, failure = await until_failure(run)
+    assert failure is GONE
+    assert [item.key for item in items] == ["1"]
+    assert journal.states == {State.STARTED: 1, State.SUCCEEDED: 1, State.PENDING: 1}
+
+
 async def test_rows_read_while_the_batch_is_stopped(until: Until) -> None:
     """They are not offered."""
     journal = MemoryJournal()
