@@ -133,10 +133,14 @@ class CodeLimits:
     Args:
         seconds: How long it may run.
         megabytes: How much memory it may take, where the system can limit that.
+        output_megabytes: How much it may print, its result included; the engine
+            process has all of it in memory.
     """
 
     seconds: float = 15.0
     megabytes: int = 512
+    # A list of thirty texts of 400,000 characters, the longest that Dify takes, is 12.
+    output_megabytes: int = 16
 
 
 def describe(model: Model, code: CodeLimits) -> dict[str, Any]:

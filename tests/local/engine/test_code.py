@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import attrs
 import pytest
 
 from dify_workflow_async.local import App, CodeLimits
@@ -13,18 +14,18 @@ from . import _dsl as dsl
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-LIMITS = CodeLimits(seconds=0.5, megabytes=200)
+LIMITS = CodeLimits(seconds=0.5, megabytes=200, output_megabytes=2)
 
 
 @pytest.fixture
 def run(apps, server, play):
     """Give a function that runs code with limits, and gives the end of its run."""
 
-    async def execute(source, outputs=None):
+    async def execute(source, outputs=None, limits=LIMITS):
         node = dsl.code(source, outputs)
         told = {name: f"code.{name}" for name in outputs or {"r": "string"}}
         text = dsl.line(dsl.start(), node, dsl.end(**told))
-        app = server.add(App.from_dsl(text, code=LIMITS))
+        app = server.add(App.from_dsl(text, code=limits))
         return (await play(server, app))[-1]["data"]
 
     return execute
@@ -58,6 +59,34 @@ async def test_code_that_takes_too_much_memory(run):
     end = await run("def main():\n  return {'r': str(len(bytearray(10**9)))}")
     assert end["status"] == "failed"
     assert "MemoryError" in end["error"]
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+async def test_code_that_prints_too_much(run, stream):
+    """It is ended long before its time, and the error says why."""
+    began = time.monotonic()
+    source = f"import sys\ndef main():\n  while True: sys.{stream}.write('x' * 65536)"
+    end = await run(source, limits=attrs.evolve(LIMITS, seconds=60))
+    assert end["status"] == "failed"
+    assert "the code printed more than 2 MB" in end["error"]
+    assert time.monotonic() - began < 30
+
+
+async def test_code_that_prints_much(run):
+    """What is within the limit is no harm, on both streams."""
+    source = (
+        "import sys\ndef main():\n  print('x' * 10**6, file=sys.stderr)\n"
+        "  print('x' * 10**6)\n  return {'r': 'a'}"
+    )
+    end = await run(source, limits=attrs.evolve(LIMITS, seconds=60))
+    assert end["outputs"] == {"r": "a"}
+
+
+async def test_code_that_prints_nothing_more(run):
+    """Code that has closed what it prints to is still ended in time."""
+    source = "import os\ndef main():\n  os.close(1); os.close(2)\n  while True: pass"
+    end = await run(source)
+    assert "more than 0.5 s" in end["error"]
 
 
 @pytest.mark.parametrize(

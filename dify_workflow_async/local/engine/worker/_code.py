@@ -4,6 +4,7 @@ The program around the code, and what is made of its answer, are the engine's ow
 its sandbox service is replaced by a process. That is no sandbox.
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -11,8 +12,9 @@ import sys
 import threading
 import time
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import IO, Any, Final, Protocol
 
 from graphon.dsl import SandboxCodeExecutionError, SandboxCodeExecutor
 
@@ -25,27 +27,65 @@ _ENVIRONMENT: Final = ("PATH", "HOME", "LANG", "TMPDIR", "TEMP", "SYSTEMROOT")
 # How soon a run that is stopped ends its code.
 _LOOK: Final = 0.1
 
+# What is read at once, as much as a pipe holds.
+_PIECE: Final = 64 * 1024
+
 
 class _Program(Protocol):
     @property
     def code(self) -> str: ...
 
 
+class _Pipe(threading.Thread):
+    """Reads what a process prints, up to a limit; past that it ends the process.
+
+    Args:
+        process: The process.
+        stream: What is read of it.
+        limit: How many bytes are kept.
+
+    Attributes:
+        data: What was read.
+        is_over: Whether there was more.
+    """
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], stream: IO[bytes] | None, limit: int
+    ) -> None:
+        super().__init__(daemon=True)
+        self.data = bytearray()
+        self.is_over = False
+        self._process = process
+        self._stream = stream
+        self._limit = limit
+        self.start()
+
+    def run(self) -> None:
+        """Read to the end, or to the limit."""
+        # It is closed early if the code has left a process behind that holds it.
+        with contextlib.suppress(OSError, ValueError):
+            while self._stream is not None and (piece := self._stream.read(_PIECE)):
+                self.data += piece
+                if len(self.data) > self._limit:
+                    self.is_over = True
+                    self._process.kill()
+                    return
+
+
 class _Processes:
     """Stands where the engine has the client of its sandbox service."""
 
-    def __init__(
-        self, seconds: float, megabytes: int, stopping: threading.Event
-    ) -> None:
-        self._seconds = seconds
-        self._megabytes = megabytes
+    def __init__(self, limits: Mapping[str, Any], stopping: threading.Event) -> None:
+        self._seconds: float = limits["seconds"]
+        self._megabytes: int = limits["megabytes"]
+        self._output_megabytes: int = limits["output_megabytes"]
         self._stopping = stopping
 
     def run(self, program: _Program) -> str:
         """Run a program, and give what it printed.
 
         Raises:
-            SandboxCodeExecutionError: It failed, or took too long.
+            SandboxCodeExecutionError: It failed, took too long or printed too much.
         """
         order = {"code": program.code, "megabytes": self._megabytes}
         with subprocess.Popen(  # noqa: S603 - of the user's own workflow
@@ -53,6 +93,7 @@ class _Processes:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            bufsize=0,
             env={key: os.environ[key] for key in _ENVIRONMENT if key in os.environ},
         ) as process:
             output, errors = self._communicate(process, json.dumps(order).encode())
@@ -66,22 +107,53 @@ class _Processes:
         self, process: subprocess.Popen[bytes], order: bytes
     ) -> tuple[bytes, bytes]:
         end = time.monotonic() + self._seconds
-        given: bytes | None = order
-        while True:
-            try:
-                return process.communicate(given, timeout=_LOOK)
-            except subprocess.TimeoutExpired:
-                given = None
+        limit = self._output_megabytes * 1024 * 1024
+        pipes = [_Pipe(process, one, limit) for one in (process.stdout, process.stderr)]
+        _give(process, order)
+        while not _has_ended(process, pipes):
+            problem = None
             if self._stopping.is_set():
-                process.kill()
+                problem = "the run was stopped"
             elif time.monotonic() > end:
+                problem = f"the code ran for more than {self._seconds:g} s"
+            if problem is not None:
                 process.kill()
-                message = f"error: the code ran for more than {self._seconds:g} s"
+                message = f"error: {problem}"
                 raise SandboxCodeExecutionError(message)
+        if any(pipe.is_over for pipe in pipes):
+            message = f"error: the code printed more than {self._output_megabytes} MB"
+            raise SandboxCodeExecutionError(message)
+        return bytes(pipes[0].data), bytes(pipes[1].data)
+
+
+def _give(process: subprocess.Popen[bytes], order: bytes) -> None:
+    """Write the order, which the child reads before it does anything else."""
+    if process.stdin is None:
+        return
+    rest = memoryview(order)
+    with contextlib.suppress(BrokenPipeError):  # its errors say why
+        while rest:
+            rest = rest[process.stdin.write(rest) :]
+    process.stdin.close()
+
+
+def _has_ended(process: subprocess.Popen[bytes], pipes: Iterable[_Pipe]) -> bool:
+    """Wait a moment for the end of a process and of all that it prints."""
+    for pipe in pipes:
+        pipe.join(_LOOK)
+        if pipe.is_over:
+            return True
+        if pipe.is_alive():
+            return False
+    try:
+        process.wait(_LOOK)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def code_executor(
-    limits: dict[str, Any], stopping: threading.Event
+    limits: Mapping[str, Any], stopping: threading.Event
 ) -> SandboxCodeExecutor:
     """Make what ``code`` nodes of a run are executed by.
 
@@ -90,6 +162,6 @@ def code_executor(
         stopping: Whether the run is being stopped.
     """
     executor = SandboxCodeExecutor()
-    client = _Processes(limits["seconds"], limits["megabytes"], stopping)
+    client = _Processes(limits, stopping)
     executor._client = client  # type: ignore[assignment]
     return executor
