@@ -25,7 +25,7 @@ PROGRAM = Path(__file__).with_name("_killed.py")
 
 @asynccontextmanager
 async def running(
-    journal: Path, server: LocalServer, *how: str
+    journal: str, server: LocalServer, *how: str
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """The batch, in a process of its own, which has ended when this is left."""
     process = await asyncio.create_subprocess_exec(
@@ -39,18 +39,27 @@ async def running(
         await process.wait()
 
 
-async def records(journal: Path) -> list[Record]:
+async def records(journal: str) -> list[Record]:
     """All that the journal has."""
     async with Journal.open(journal, create=False) as opened:
         return [record async for record in opened.records()]
 
 
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
+)
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Name a database with nothing in it, of each kind."""
+    if request.param == "sqlite":
+        return str(tmp_path / "runs.db")
+    return str(request.getfixturevalue("postgresql").new_database())
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-async def test_a_batch_that_is_killed_ten_times(tmp_path: Path) -> None:
+async def test_a_batch_that_is_killed_ten_times(where: str) -> None:
     """Every row has one result and was started once; an unknown one perhaps once more."""
     dice = random.Random(20_260)
-    journal = tmp_path / "runs.db"
     nodes = [
         Node(type="start"),
         Sleep(seconds=0.02),
@@ -61,16 +70,16 @@ async def test_a_batch_that_is_killed_ten_times(tmp_path: Path) -> None:
         # Each is killed when the server has seen so many starts, and a little later.
         # The last one comes well before the end, however late a busy machine sees it.
         for seen in sorted(dice.sample(range(ROWS * 3 // 4), KILLS)):
-            async with running(journal, server) as process:
+            async with running(where, server) as process:
                 while server.starts.total() < seen and process.returncode is None:  # noqa: ASYNC110
                     await asyncio.sleep(0.001)
                 await asyncio.sleep(dice.uniform(0, 0.05))
                 assert process.returncode is None, "it ended before it was killed"
                 process.kill()
 
-        async with running(journal, server) as process:
+        async with running(where, server) as process:
             assert await process.wait() == 0
-        found = await records(journal)
+        found = await records(where)
         assert len(found) == ROWS
         states = Counter(record.state for record in found)
         assert states.keys() <= {State.SUCCEEDED, State.UNKNOWN}
@@ -78,9 +87,9 @@ async def test_a_batch_that_is_killed_ten_times(tmp_path: Path) -> None:
         assert len(unknown) < KILLS * 50
         assert max(server.starts.values()) == 1
 
-        async with running(journal, server, "rerun") as process:
+        async with running(where, server, "rerun") as process:
             assert await process.wait() == 0
-        found = await records(journal)
+        found = await records(where)
         assert {record.key for record in found} == {f"row {i}" for i in range(ROWS)}
         assert len(found) == ROWS
         assert {record.state for record in found} == {State.SUCCEEDED}
