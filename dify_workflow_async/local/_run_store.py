@@ -39,9 +39,12 @@ class RunStore:
         """Remember a run, and forget the oldest that are over if there are many."""
         self._started.append(run)
         self.starts[str(run.inputs.get(self._marker, ""))] += 1
-        surplus = max(0, len(self._started) - MAX_KEPT_RUNS)
-        for old in [one for one in self._started if one.is_over][:surplus]:
-            self._started = [one for one in self._started if one is not old]
+        while len(self._started) > MAX_KEPT_RUNS:
+            over = (n for n, one in enumerate(self._started) if one.is_over)
+            oldest = next(over, None)
+            if oldest is None:
+                break
+            del self._started[oldest]
         self._name(run)
 
     def go_on(self, run: Run) -> None:
@@ -60,9 +63,12 @@ class RunStore:
         key = (run.app_key, run.id)
         self._runs.pop(key, None)  # so that it becomes the youngest
         self._runs[key] = run
-        surplus = max(0, len(self._runs) - MAX_KEPT_RUNS)
-        for old in [key for key, one in self._runs.items() if one.is_over][:surplus]:
-            del self._runs[old]
+        while len(self._runs) > MAX_KEPT_RUNS:
+            over = (key for key, one in self._runs.items() if one.is_over)
+            oldest = next(over, None)
+            if oldest is None:
+                break
+            del self._runs[oldest]
 
     def start(self, run: Run, work: Coroutine[Any, Any, None]) -> None:
         """Remember a run and begin its work in a task of its own."""
