@@ -20,7 +20,7 @@ import pytest
 
 from aiohttp import web
 
-from dify_workflow_async.local import ErrorEvent, Node, Raw, Sleep
+from dify_workflow_async.local import ErrorEvent, Node
 
 
 SECRET = "s3cr3t"
@@ -197,14 +197,11 @@ async def test_what_slack_would_take_for_a_command(dify, slack, until):
 
 async def test_an_answer_that_shrinks(dify, slack, until):
     """Messages that it needs no more are deleted, and the button stands where it ends."""
-    server = await dify(
-        Node(type="llm", text=["x" * 7000]),
-        Sleep(seconds=2),  # in which the bot shows all of it
-        Raw(event={"event": "text_replace", "data": {"text": "short"}}),
-        WAIT,
-    )
+    server = await dify(Node(type="llm", text=["x" * 7000]), WAIT)
     there = await slack(server)
     await there.write("x")
+    await until(lambda: "".join(there.texts()).count("x") == 7000)
+    server.runs[0].send({"event": "text_replace", "data": {"text": "short"}})
     await until(lambda: there.deleted == 2)
     await until(lambda: there.texts() == ["short"])
     await until(lambda: [x["button"] for x in there.messages.values()] == [True])

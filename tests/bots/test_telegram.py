@@ -16,7 +16,7 @@ import pytest
 
 from aiohttp import web
 
-from dify_workflow_async.local import ErrorEvent, Node, Raw, Sleep
+from dify_workflow_async.local import ErrorEvent, Node
 
 
 TOKEN = "42:secret"
@@ -234,15 +234,12 @@ async def test_a_long_answer(dify, telegram, until):
 
 async def test_an_answer_that_shrinks(dify, telegram, until):
     """Messages that it needs no more are deleted, and the button stands where it ends."""
-    server = await dify(
-        Node(type="llm", text=["x" * 7000]),
-        Sleep(seconds=2),  # in which the bot shows all of it
-        Raw(event={"event": "text_replace", "data": {"text": "short"}}),
-        WAIT,
-    )
+    server = await dify(Node(type="llm", text=["x" * 7000]), WAIT)
     there = telegram(server)
     there.write("x")
-    await until(lambda: there.deleted == 2)
+    await until(lambda: "".join(there.texts()).count("x") == 7000)
+    server.runs[0].send({"event": "text_replace", "data": {"text": "short"}})
+    await until(lambda: there.deleted == 3)
     await until(lambda: there.texts() == ["short"])
     await until(lambda: [x["button"] for x in there.sent.values()] == [True])
     assert server.runs[0].status == "running"
