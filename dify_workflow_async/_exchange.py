@@ -10,7 +10,7 @@ import inspect
 import logging
 import random
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from email.utils import formatdate
 from typing import Any, TypeVar
 
@@ -67,53 +67,52 @@ class Exchange:
 
         An answer that breaks off is a failure like one that does not come.
         """
-        deadline = await self._begin(request, timeouts, None)
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                answer = await self._send_once(request, timeouts, deadline)
-                try:
-                    return decipher(await self.read(answer, self.limits.max_body_bytes))
-                except DifyError as error:
-                    self.explain(error, request, answer)
-                    raise
-            except DifyError as error:
-                wait = self._wait_after(error, request, attempt, deadline)
-            await self.lifetime.pause(wait, repeatable=request.repeatable)
 
-    async def send(
+        async def read(answer: Answer) -> T:
+            try:
+                return decipher(await self.read(answer, self.limits.max_body_bytes))
+            except DifyError as error:
+                self.explain(error, request, answer)
+                raise
+
+        return await self._repeat(request, read, timeouts, None, 0.0)
+
+    def send(
         self,
         request: Request,
         timeouts: Timeouts,
         deadline: float | None = None,
         overtime: float = 0.0,
-    ) -> Answer:
+    ) -> Coroutine[Any, Any, Answer]:
         """Send, as often as `_retry` allows; every error tells its request.
 
         *deadline* is where ``Timeouts.total`` ends, by the loop's clock, for a call
         that began before; *overtime*: see `Transport.send`.
         """
-        # The same loop as in ask(): objects for what differs would live with each run.
-        deadline = await self._begin(request, timeouts, deadline)
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                return await self._send_once(request, timeouts, deadline, overtime)
-            except DifyError as error:
-                wait = self._wait_after(error, request, attempt, deadline)
-            await self.lifetime.pause(wait, repeatable=request.repeatable)
+        return self._repeat(request, _unread, timeouts, deadline, overtime)
 
-    async def _begin(
-        self, request: Request, timeouts: Timeouts, deadline: float | None
-    ) -> float | None:
-        """Wait until the request may be sent, and tell until when it has time."""
+    async def _repeat(
+        self,
+        request: Request,
+        take: Callable[[Answer], Awaitable[T]],
+        timeouts: Timeouts,
+        deadline: float | None,
+        overtime: float,
+    ) -> T:
         if deadline is None and timeouts.total is not None:
             deadline = asyncio.get_running_loop().time() + timeouts.total
         if self.lifetime.busy and request.starts_run:
             await self._while_busy(deadline)
-        return deadline
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await take(
+                    await self._send_once(request, timeouts, deadline, overtime)
+                )
+            except DifyError as error:
+                wait = self._wait_after(error, request, attempt, deadline)
+            await self.lifetime.pause(wait, repeatable=request.repeatable)
 
     def _wait_after(
         self, error: DifyError, request: Request, attempt: int, deadline: float | None
@@ -179,7 +178,7 @@ class Exchange:
         request: Request,
         timeouts: Timeouts,
         deadline: float | None,
-        overtime: float = 0.0,
+        overtime: float,
     ) -> Answer:
         answer = await self.transport.send(
             request,
@@ -248,6 +247,11 @@ class Exchange:
         finally:
             answer.close()
         return bytes(body)
+
+
+async def _unread(answer: Answer) -> Answer:
+    """Take an answer as it begins."""
+    return answer
 
 
 def checked_hook(hook: Any) -> OnRetry | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from ._sse import SSEDecoder
 from .events import Event
 
 
@@ -34,6 +35,6 @@ class Originals:
         """The data of an event; None if it is not the very last one."""
         if self._last is None or self._last[0] is not event:
             return None
-        lines = self._last[1].split(b"\n")
-        data = [line[5:] for line in lines if line.startswith(b"data:")]
-        return b"\n".join(line.removeprefix(b" ") for line in data)
+        frame = self._last[1]
+        read = SSEDecoder(len(frame)).interpret(frame)
+        return None if read is None else read[1]

@@ -15,8 +15,6 @@ few bytes, which cost Python ten times as much each, are joined now and then.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from .errors import TooLarge
 
 
@@ -55,20 +53,6 @@ class SSEDecoder:
     def pending(self) -> int:
         """How many bytes of a frame wait for its end."""
         return self._size
-
-    def feed(self, chunk: bytes) -> Iterator[Frame]:
-        """Decode the frames that *chunk* completes.
-
-        The iterator must be exhausted before the next call.
-
-        Raises:
-            TooLarge: a frame has more than ``max_event_bytes``.
-        """
-        for frame in self.cut(chunk):
-            if decoded := self.interpret(frame):
-                yield decoded
-        if self.failure is not None:
-            raise self.failure
 
     def cut(self, chunk: bytes) -> list[bytes]:
         """The frames that *chunk* completes, to be interpreted.
@@ -144,9 +128,6 @@ class SSEDecoder:
 
     def interpret(self, frame: bytes) -> Frame | None:
         """Interpret the lines of a frame (9.2.6)."""
-        # Nearly every frame of Dify's is one line of data.
-        if frame[:6] == b"data: " and _LF not in frame:
-            return "message", frame[6:]
         event = ""
         data: list[bytes] = []
         for line in frame.split(b"\n"):

@@ -40,7 +40,7 @@ _FORMS = {'data: {"event":"%s"': "", 'data: {"event": "%s"': " "}
 
 # What an event holds that is looked into although nobody wants it, the likeliest first.
 # Dify escapes no such letters; whoever does has events that are passed over.
-_TELLING = {
+_LOOKED_FOR = {
     "node_finished": ('"total_price"', '"status":{}"failed"', '_truncated":{}true'),
 }
 
@@ -146,7 +146,7 @@ def _passed(names: frozenset[str], *, keeps_text: bool) -> Mapping[bytes, Passed
     hooks = _unwanted(keeps_text=keeps_text)
     found: dict[bytes, Passed] = {}
     for name in sorted(names):
-        telling = _TELLING.get(name, ())
+        telling = _LOOKED_FOR.get(name, ())
         if hooks[name] is not _nothing and not telling:
             continue
         for form, space in _FORMS.items():

@@ -57,13 +57,9 @@ class Watch:
 
     def allow(self, seconds: float | None) -> None:
         """Give the server so many seconds from now on; None: until the deadline."""
-        # As _due() has it: this is done for every chunk.
-        self._since = now = self._loop.time()
-        self._limit = limit = math.inf if seconds is None else seconds
-        due = now + limit
-        if self._deadline < due:  # noqa: PLR1730 - a call less
-            due = self._deadline
-        if due < self._armed_for:
+        self._since = self._loop.time()
+        self._limit = _time(seconds)
+        if (due := self._due()) < self._armed_for:
             self._arm(due)
 
     def until(self, deadline: float | None) -> None:

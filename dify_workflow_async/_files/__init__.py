@@ -30,8 +30,7 @@ def holds_files(inputs: Mapping[str, Any], files: Files | None) -> bool:
     Files are values of their own, or in lists; what else cannot be sent, `_encode`
     tells of. A list that begins with text or numbers is taken for one without files.
     """
-    is_mapping = inputs.__class__ is dict or is_a(Mapping, inputs)
-    values = inputs.values() if is_mapping else ()
+    values = inputs.values() if is_a(Mapping, inputs) else ()
     return _any_file(values) or (files is not None and _any_file([files]))
 
 

@@ -115,7 +115,7 @@ def run_request(
         ConfigurationError: no user is named, or a tracing id is none.
         InvalidInputs: the inputs cannot be sent as JSON.
     """
-    if inputs.__class__ is not dict and not is_a(Mapping, inputs):
+    if not is_a(Mapping, inputs):
         raise InvalidInputs([f"inputs: a mapping, not {type(inputs).__name__}"])
     body: dict[str, Any] = {
         "inputs": inputs,

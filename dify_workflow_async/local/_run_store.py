@@ -3,7 +3,7 @@
 import asyncio
 
 from collections import Counter
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any, Final
 
 from ._forms import Form
@@ -39,12 +39,7 @@ class RunStore:
         """Remember a run, and forget the oldest that are over if there are many."""
         self._started.append(run)
         self.starts[str(run.inputs.get(self._marker, ""))] += 1
-        while len(self._started) > MAX_KEPT_RUNS:
-            over = (n for n, one in enumerate(self._started) if one.is_over)
-            oldest = next(over, None)
-            if oldest is None:
-                break
-            del self._started[oldest]
+        _forget(self._started, lambda: enumerate(self._started))
         self._name(run)
 
     def go_on(self, run: Run) -> None:
@@ -63,12 +58,7 @@ class RunStore:
         key = (run.app_key, run.id)
         self._runs.pop(key, None)  # so that it becomes the youngest
         self._runs[key] = run
-        while len(self._runs) > MAX_KEPT_RUNS:
-            over = (key for key, one in self._runs.items() if one.is_over)
-            oldest = next(over, None)
-            if oldest is None:
-                break
-            del self._runs[oldest]
+        _forget(self._runs, self._runs.items)
 
     def start(self, run: Run, work: Coroutine[Any, Any, None]) -> None:
         """Remember a run and begin its work in a task of its own."""
@@ -102,3 +92,12 @@ class RunStore:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _forget(kept: Any, items: Callable[[], Iterable[tuple[Any, Run]]]) -> None:
+    """Forget the oldest runs that are over, if there are too many."""
+    while len(kept) > MAX_KEPT_RUNS:
+        oldest = next((key for key, run in items() if run.is_over), None)
+        if oldest is None:
+            return
+        del kept[oldest]

@@ -7,6 +7,7 @@ import base64
 import os
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -152,14 +153,20 @@ async def test_stopping(how, site, open_page):
     assert (await nodes_of(page))[1] == ["Waiter", "stopped"]
 
 
-async def test_a_connection_that_drops(site, open_page):
-    """The page says so, comes back by itself, and has all of the text, once."""
+async def in_midst_of_text(site, open_page) -> tuple[Any, Any]:
+    """Give a site and its page, in which some words have come, and more will."""
     there = await site(LLM, END, inputs=[TOPIC])
     page = await open_page(there.url)
     await fill_in(page)
     await page.wait_for_function(
         "document.querySelector('#text').textContent.includes('word5')"
     )
+    return there, page
+
+
+async def test_a_connection_that_drops(site, open_page):
+    """The page says so, comes back by itself, and has all of the text, once."""
+    there, page = await in_midst_of_text(site, open_page)
     there.line.cut()
     await shows(page, "running", "Reconnecting")
     there.line.mend()
@@ -170,12 +177,7 @@ async def test_a_connection_that_drops(site, open_page):
 
 async def test_a_proxy_without_its_backend(site, open_page):
     """The page says so, tries again, and then has all of the text, once."""
-    there = await site(LLM, END, inputs=[TOPIC])
-    page = await open_page(there.url)
-    await fill_in(page)
-    await page.wait_for_function(
-        "document.querySelector('#text').textContent.includes('word5')"
-    )
+    there, page = await in_midst_of_text(site, open_page)
 
     async def bad_gateway(route) -> None:
         await route.fulfill(status=502, body="<h1>Bad Gateway</h1>")

@@ -21,7 +21,6 @@ from dify_workflow_async.errors import (
     APIError,
     DifyError,
     NotFound,
-    TooLarge,
     UnexpectedAnswer,
 )
 from dify_workflow_async.events import EVENTS, Event
@@ -65,12 +64,12 @@ def frames_of(chunks: list[bytes]) -> tuple[list[Frame], bool]:
     """Decode; tells whether a frame was too large."""
     decoder = SSEDecoder(LIMIT)
     frames: list[Frame] = []
-    try:
-        for chunk in chunks:
-            frames += decoder.feed(chunk)
-            assert 0 <= decoder.pending <= LIMIT + 1
-    except TooLarge:
-        return frames, True
+    for chunk in chunks:
+        read = map(decoder.interpret, decoder.cut(chunk))
+        frames += [frame for frame in read if frame is not None]
+        if decoder.failure is not None:
+            return frames, True
+        assert 0 <= decoder.pending <= LIMIT + 1
     return frames, False
 
 
