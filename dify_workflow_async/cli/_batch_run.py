@@ -17,8 +17,9 @@ from .. import WorkflowClient
 from ..batch.tables import Checked, Results, Table, TableRow, read_table
 from ..errors import ConfigurationError, TableError
 from ._batch_watch import Watch
-from ._progress import display, printable
+from ._progress import display
 from ._signals import Interrupts, on_interrupt
+from ._text import printable
 
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from typing import Any
 import click
 
 from ..batch import Record, State, Totals
-from ._progress import counted, printable, span, spent
+from ._progress import counted
+from ._text import printable, span, spent
 
 
 async def show_status(journal: str, state: State | None, *, as_json: bool) -> None:

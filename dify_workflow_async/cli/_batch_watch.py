@@ -12,8 +12,9 @@ import click
 from ..batch import Batch, BatchItem, State
 from ..batch.tables import Results, Written
 from ..errors import DifyError, TableError
-from ._progress import Display, printable, summarize
+from ._progress import Display, summarize
 from ._signals import Interrupts
+from ._text import printable
 
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from typing import Protocol
 
 from rich.console import Console
@@ -13,6 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from ..batch import Progress, State, Summary
+from ._text import span, spent
 
 
 STYLES = {
@@ -52,27 +52,6 @@ def parts(progress: Progress) -> Iterator[tuple[str, str]]:
         yield cost, ""
     if progress.seconds_left:
         yield f"{span(progress.seconds_left)} left", ""
-
-
-def spent(tokens: int, prices: Mapping[str, Decimal]) -> str:
-    """Tokens and their price; empty if there were none."""
-    words = [f"{tokens:,} tokens"] if tokens else []
-    words += [
-        f"{price:,.{2 if price >= 1 else 6}f} {currency}".rstrip()
-        for currency, price in prices.items()
-    ]
-    return ", ".join(words)
-
-
-def span(seconds: float) -> str:
-    """A time as people say it."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02} min"
-    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
 def counted(states: Mapping[State, int]) -> str:
@@ -174,10 +153,3 @@ def display(console: Console, *, quiet: bool) -> Display:
     if console.is_terminal and not console.is_dumb_terminal:
         return LiveLine(console)
     return PlainLines(console)
-
-
-def printable(text: str, width: int = 300) -> str:
-    """A text of others as one line, with nothing in it that steers a terminal."""
-    line = " ".join(text.split())
-    line = "".join(char if char.isprintable() else "�" for char in line)
-    return line if len(line) <= width else f"{line[: width - 3]}..."

@@ -17,11 +17,9 @@ from dify_workflow_async.cli._progress import (
     PlainLines,
     display,
     line,
-    printable,
-    span,
-    spent,
     summarize,
 )
+from dify_workflow_async.cli._text import printable, span, spent
 
 
 NOTHING = Progress(
