@@ -123,3 +123,18 @@ def test_all_is_sorted_and_complete(name):
     assert names == sorted(set(names), key=by_case)
     assert own_public_names(module) <= set(names)
     assert [each for each in names if not hasattr(module, each)] == []
+
+
+@pytest.mark.parametrize("name", sorted(dify_workflow_async.__all__))
+def test_what_is_imported_late_is_what_is_imported(name):
+    """What the package looks up by itself is what it shows once that was imported.
+
+    What other tests imported before is found without a look.
+    """
+    shown = getattr(dify_workflow_async, name)
+    try:
+        found = dify_workflow_async.__getattr__(name)
+    except AttributeError:
+        assert name in vars(dify_workflow_async)  # it was never late
+    else:
+        assert found == shown
