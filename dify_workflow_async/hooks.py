@@ -1,4 +1,6 @@
-"""What the client tells while it works: functions of yours, with one argument each.
+"""What the client tells while it works: functions and observers of yours.
+
+A function for one moment:
 
 .. code-block:: python
 
@@ -7,21 +9,48 @@
 
     client = WorkflowClient(on_retry=on_retry)
 
-Hooks are plain functions that return at once: they are called in the event loop, in
+An `Observer` for all of them; `telemetry.OpenTelemetry` is one:
+
+.. code-block:: python
+
+    class Counted(Observer, RunObserver):
+        def on_run(self, start: RunStart) -> RunObserver:
+            return self
+
+        def on_end(self, end: RunEnd) -> None:
+            runs.labels(end.status).inc()
+
+    client = WorkflowClient(observers=[Counted()])
+
+Both are plain functions that return at once: they are called in the event loop, in
 the middle of a call, and must not block it. What they raise is logged, and changes
 nothing. One that has to wait for something starts a task of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
 from .errors import DifyError
 
 
-__all__ = ["OnRetry", "Retry"]
+if TYPE_CHECKING:
+    from .events import Event
+    from .models import RunRef, RunResult
+
+__all__ = [
+    "Observer",
+    "OnRetry",
+    "RequestEnd",
+    "Retry",
+    "RunEnd",
+    "RunObserver",
+    "RunStart",
+    "Verb",
+]
 
 
 @attrs.frozen(kw_only=True)
@@ -43,3 +72,123 @@ class Retry:
 
 OnRetry = Callable[[Retry], object]
 """Called before each wait; what it returns is not looked at."""
+
+
+@attrs.frozen(kw_only=True)
+class RequestEnd:
+    """A request was sent, once, and its answer began, or none came.
+
+    Attributes:
+        request: method and URL, without its query.
+        status: of the answer, whatever it means.
+        error: why there was none.
+        seconds: until then.
+    """
+
+    request: str
+    status: int | None
+    error: DifyError | None
+    seconds: float
+
+
+Verb = Literal["run", "run_blocking", "attach", "resume"]
+"""``run`` for whatever starts a run and streams: also ``stream()``, ``events()``,
+``start()`` and the rows of a batch."""
+
+
+@attrs.frozen(kw_only=True)
+class RunStart:
+    """A run is about to be asked for, or gone back to.
+
+    Attributes:
+        verb: how.
+        base_url: the server, with ``/v1``.
+        user: the end user.
+        workflow_id: the published version that was asked for; None: the newest.
+        traceparent: the one that the call itself gave to the server's tracing.
+        ref: the run that is gone back to; None for a new one.
+    """
+
+    verb: Verb
+    base_url: str
+    user: str
+    workflow_id: str | None = None
+    traceparent: str | None = None
+    ref: RunRef | None = None
+
+
+@attrs.frozen(kw_only=True)
+class RunEnd:
+    """A run has ended, or is not followed any more.
+
+    Attributes:
+        status: how it ended, in the server's words, as in `RunResult`: ``succeeded``,
+            ``partial-succeeded``, ``failed``, ``stopped`` or ``paused``. Else
+            ``refused``: it did not begin; ``running``: it goes on by itself, since it
+            was let go; ``unknown``: its stream broke for good, or nobody knows
+            whether it began.
+        result: what it produced, if its end was heard of.
+        error: why it did not end well, if that was not the run's own affair: what
+            the call raised, such as a refusal or a time-out.
+        workflow_run_id: None if no event told it.
+        task_id: likewise.
+        seconds: from the call to the run's end, or to the moment when it was left.
+    """
+
+    status: str
+    result: RunResult[Any] | None
+    error: DifyError | None
+    workflow_run_id: str | None
+    task_id: str | None
+    seconds: float
+
+
+class RunObserver:
+    """Follows one run; override what you want to know.
+
+    ``on_end`` is called once, whatever becomes of the run, and nothing after it.
+    """
+
+    def headers(self) -> Mapping[str, str]:
+        """Headers for the request that starts the run, or goes back to it.
+
+        One that the call sets itself is not replaced.
+        """
+        return {}
+
+    def heeds(self, event_name: str) -> bool:
+        """Whether ``on_event`` is to be called with events of this name on the wire.
+
+        What nobody heeds is not even decoded where only the result is asked for. The
+        answer must be the same each time.
+        """
+        del event_name
+        return False
+
+    def on_event(self, event: Event) -> None:
+        """An event came; it is shown here before handlers and loops get it."""
+
+    def on_end(self, end: RunEnd) -> None:
+        """The run has ended, or is not followed any more."""
+
+
+class Observer:
+    """Is told what a client does; override what you want to know."""
+
+    def on_request(self, end: RequestEnd) -> None:
+        """A request was sent, of whatever kind, and its answer began or none came."""
+
+    def on_retry(self, retry: Retry) -> None:
+        """A request failed, and is sent again after a wait."""
+
+    def on_run(self, start: RunStart) -> RunObserver | None:
+        """A run is about to be asked for, or gone back to.
+
+        It is called in the context of the call, when nothing is sent yet: before
+        files are uploaded, and before a free place is waited for.
+
+        Returns:
+            What follows this run; None: nothing does.
+        """
+        del start
+        return None
