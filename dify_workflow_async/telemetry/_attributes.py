@@ -63,6 +63,8 @@ _PROVIDERS = {
     "vertex_ai": "gcp.vertex_ai",
     "x": "x_ai",
 }
+# The nodes whose data Dify itself writes; in others these names are anybody's.
+_ASKING = frozenset({"llm", "question-classifier", "parameter-extractor"})
 _FAILED = frozenset({"failed", "exception"})
 _WELL = SUCCESS | {"stopped", "paused"}
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,99}")
@@ -212,8 +214,10 @@ def node_failure(event: End) -> str | None:
     """What an execution failed in: Dify's class of error, if it is told; or None."""
     if event.status not in _FAILED:
         return None
+    # Dify writes it among the outputs of a node that was dealt with, and only there.
     told = to_str((event.outputs or {}).get("error_type"))
-    return told if told and _IDENTIFIER.fullmatch(told) else event.status
+    is_told = event.status == "exception" and told and _IDENTIFIER.fullmatch(told)
+    return told if is_told else event.status
 
 
 def retry(event: NodeRetry) -> Attributes:
@@ -239,12 +243,18 @@ def _place_and_cost(told: ExecutionMetadata | None) -> dict[str, Value | None]:
 
 
 def model(event: NodeFinished) -> Attributes:
-    """Which model a node called, and for how many tokens; empty: none is known."""
-    told = event.process_data or {}
+    """Which model a node called, and for how many tokens; empty: none is known.
+
+    Newer servers name it among the inputs, too, and tell the usage among the outputs;
+    what is processed is cut where it is long.
+    """
+    if event.node_type not in _ASKING:
+        return {}
+    told = {**(event.inputs or {}), **(event.process_data or {})}
     name, provider = to_str(told.get("model_name")), to_str(told.get("model_provider"))
     if not name:
         return {}
-    usage: dict[str, Any] = told["usage"] if is_object(told.get("usage")) else {}
+    usage = _usage(event.process_data) or _usage(event.outputs)
     reason = to_str(told.get("finish_reason"))
     is_chat = told.get("model_mode") != "completion"
     return known(
@@ -261,6 +271,11 @@ def model(event: NodeFinished) -> Attributes:
             "gen_ai.usage.output_tokens": to_int(usage.get("completion_tokens")),
         }
     )
+
+
+def _usage(told: Mapping[str, Any] | None) -> dict[str, Any]:
+    usage = (told or {}).get("usage")
+    return usage if is_object(usage) else {}
 
 
 def _provider(told: str) -> str:

@@ -110,6 +110,7 @@ def test_end(told_time, seconds, now, expected):
 def test_names_of_the_conventions():
     """All that begin with `gen_ai` are names that the conventions have."""
     event = e.NodeFinished(
+        node_type="llm",
         title="x",
         process_data={
             "model_name": "m",
@@ -155,7 +156,8 @@ def test_operations_of_the_conventions():
     for kind in ("agent", "tool", "knowledge-retrieval"):
         words.add(told.node_started(e.NodeStarted(node_type=kind))[told.OPERATION])
     for mode in ("chat", "completion"):
-        event = e.NodeFinished(process_data={"model_name": "m", "model_mode": mode})
+        data = {"model_name": "m", "model_mode": mode}
+        event = e.NodeFinished(node_type="llm", process_data=data)
         words.add(told.model(event)[told.OPERATION])
     assert words == {
         *("invoke_workflow", "invoke_agent", "execute_tool", "retrieval"),
@@ -172,9 +174,8 @@ def test_providers_of_the_conventions():
     names = [*told._PROVIDERS, "openai", "anthropic", "cohere", "deepseek", "groq"]
     for name in names:
         for whole in (name, f"langgenius/{name}/{name}"):
-            event = e.NodeFinished(
-                process_data={"model_name": "m", "model_provider": whole}
-            )
+            data = {"model_name": "m", "model_provider": whole}
+            event = e.NodeFinished(node_type="llm", process_data=data)
             attributes = told.model(event)
             assert attributes[told.PROVIDER] in known
             assert attributes["dify.model.provider"] == whole
@@ -187,13 +188,43 @@ def test_providers_of_the_conventions():
 )
 def test_no_model(process_data):
     """Where none is named, none is told."""
-    assert told.model(e.NodeFinished(process_data=process_data)) == {}
+    event = e.NodeFinished(node_type="llm", process_data=process_data)
+    assert told.model(event) == {}
+
+
+@pytest.mark.parametrize("kind", ["code", "start", "assigner", None])
+def test_names_that_are_anybodys(kind):
+    """A variable that happens to be called as Dify's own is told by no span."""
+    data = {"model_name": "s3cr3t", "usage": {"prompt_tokens": 1}}
+    event = e.NodeFinished(
+        node_type=kind, inputs=data, process_data=data, outputs={"error_type": "Mine"}
+    )
+    assert told.model(event) == {}
+    assert "s3cr3t" not in str(told.node_ended(event))
+
+
+def test_a_model_whose_data_were_cut():
+    """It is named among the inputs, too, and its usage among the outputs."""
+    event = e.NodeFinished(
+        node_type="parameter-extractor",
+        inputs={"model_name": "m", "model_provider": "openai", "query": "s3cr3t"},
+        outputs={"usage": {"prompt_tokens": 1, "completion_tokens": 2}},
+    )
+    assert told.model(event) == {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openai",
+        "dify.model.provider": "openai",
+        "gen_ai.request.model": "m",
+        "gen_ai.usage.input_tokens": 1,
+        "gen_ai.usage.output_tokens": 2,
+    }
 
 
 @pytest.mark.parametrize("usage", [None, 5, {}, {"prompt_tokens": "x"}], ids=str)
 def test_a_model_without_usage(usage):
     """What is missing, or makes no sense, is left out."""
-    event = e.NodeFinished(process_data={"model_name": "m", "usage": usage})
+    data = {"model_name": "m", "usage": usage}
+    event = e.NodeFinished(node_type="llm", process_data=data)
     assert told.model(event) == {
         "gen_ai.operation.name": "chat",
         "gen_ai.request.model": "m",
@@ -206,6 +237,7 @@ def test_a_model_without_usage(usage):
         ("succeeded", {"error_type": "X"}, None),
         (None, None, None),
         ("failed", None, "failed"),
+        ("failed", {"error_type": "Mine"}, "failed"),
         ("exception", {"error_type": "HTTPError"}, "HTTPError"),
         ("exception", {"error_type": "a sentence"}, "exception"),
         ("exception", {"error_type": "x" * 101}, "exception"),
