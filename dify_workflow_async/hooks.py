@@ -188,7 +188,7 @@ class Observer:
         files are uploaded, and before a free place is waited for.
 
         Returns:
-            What follows this run; None: nothing does.
+            What follows this run, or None if nothing does.
         """
         del start
         return None
