@@ -24,7 +24,7 @@ from dify_workflow_async.local import (
     Speech,
     Variable,
 )
-from dify_workflow_async.local.faults import Drop, ErrorPage, HangUp
+from dify_workflow_async.local.faults import Drop, ErrorPage, HangUp, SlowHeaders
 from dify_workflow_async.telemetry import OpenTelemetry
 
 from ._traces import END, LLM, Seen
@@ -32,6 +32,7 @@ from ._traces import END, LLM, Seen
 
 OLD, NEW = "1.12.1", "1.14.2"
 RUN = "*/workflows/run"
+SLOW = [Node(type="start"), Node(type="code", title="Slow", delay=3600)]
 TIMES = Timeouts(idle=5.0, recovery=10.0)
 UNRECOVERED = Timeouts(recovery=0)
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -162,6 +163,23 @@ async def test_a_pause_that_is_resumed_here(serve, connect, seen):
     assert len(seen.named("llm")) == 1
 
 
+async def test_a_pause_that_is_left_while_it_is_answered(serve, connect, until, seen):
+    """The span ended with the pause; what becomes of the answer ends it no more."""
+    server = await serve(Pause(), *SLOW, version=NEW)
+    client = connect(server, observers=[seen.observer()])
+    async with client.stream() as run:
+        await run.result()
+        server.server.fail_next(SlowHeaders(interval=0.05), path="/v1/form/*")
+        answer = asyncio.ensure_future(run.resume(action="approve"))
+        await until(lambda: any("/form/" in x.path for x in server.server.requests))
+        answer.cancel()
+        await asyncio.wait([answer])
+    await client.aclose()
+    assert len(server.stops) == 1
+    assert seen.run.attributes["dify.run.status"] == "paused"
+    assert seen.total("dify.client.runs") == 1
+
+
 async def test_many_rows_of_a_batch(serve, connect, seen):
     """Each is a run below the span in which the batch was opened."""
     server = await serve(Node(type="start"), END, version=NEW)
@@ -254,7 +272,6 @@ class Ending:
     settings: dict[str, Any] = attrs.field(factory=dict)
 
 
-SLOW = [Node(type="start"), Node(type="code", title="Slow", delay=3600)]
 QUICK = {"retry": RetryPolicy(attempts=1)}
 ENDINGS = {
     "left": Ending(SLOW, _leave, "stopped"),
