@@ -20,7 +20,6 @@ import attrs
 from ._config import Limits, Timeouts
 from ._lifetime import Lifetime
 from ._log import about, known, logger
-from ._observed import tell
 from ._protocol import Request
 from ._refusal import error_of_answer
 from ._retry import RetryPolicy, delay, retry_after
@@ -33,7 +32,7 @@ from .errors import (
     TooLarge,
     TooManyRequests,
 )
-from .hooks import Observer, OnRetry, RequestEnd, Retry
+from .hooks import Observer, OnRetry, Retry
 
 
 T = TypeVar("T")
@@ -179,6 +178,8 @@ class Exchange:
         if self.on_retry is not None:
             told.append(self.on_retry)
         if told:
+            from ._observed import tell
+
             request = error.request or ""
             retry = Retry(attempt=attempt, wait=wait, error=error, request=request)
             for each in told:
@@ -230,11 +231,14 @@ class Exchange:
         status: int | None = None,
         error: DifyError | None = None,
     ) -> None:
-        end = RequestEnd(request=asked, status=status, error=error, seconds=seconds)
         extra = known(request=asked, http_status=status, seconds=seconds)
         if error is not None:
             extra |= about(error)
         logger.debug("%s: %s", asked, status or error, extra=extra)
+        from ._observed import tell
+        from .hooks import RequestEnd
+
+        end = RequestEnd(request=asked, status=status, error=error, seconds=seconds)
         for each in self.observers:
             tell(each.on_request, end)
 

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import attrs
 
 from ._log import about, known, logger
-from ._protocol import Request, holds_line_break, is_a
-from .errors import ConfigurationError, DifyError
+from ._protocol import Request, holds_line_break
+from .errors import DifyError
 from .events import Error, Event, WorkflowFinished, WorkflowPaused, WorkflowStarted
 from .hooks import Observer, RunEnd, RunObserver, RunStart
 from .models import RunResult
@@ -22,23 +22,6 @@ A = TypeVar("A")
 T = TypeVar("T")
 
 _ENDS = frozenset({WorkflowFinished, WorkflowPaused, Error})
-
-
-def checked_observers(observers: Iterable[Observer]) -> tuple[Observer, ...]:
-    """The observers.
-
-    Raises:
-        ConfigurationError: one is none.
-    """
-    if not is_a(Iterable, observers):
-        msg = f"observers are given as a list, not as {type(observers).__name__}"
-        raise ConfigurationError(msg)
-    found = tuple(observers)
-    for each in found:
-        if not is_a(Observer, each):
-            msg = f"an observer is a hooks.Observer, not {type(each).__name__}"
-            raise ConfigurationError(msg)
-    return found
 
 
 def tell(observe: Callable[[A], T], of: A) -> T | None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Coroutine, Mapping
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import attrs
 
 from . import _files, _protocol
 from ._api import Api
 from ._config import Timeouts
-from ._observed import ObservedRun
 from ._protocol import Request
 from ._transport import Answer
 from .errors import (
@@ -21,8 +20,11 @@ from .errors import (
     TotalTimeout,
     UnexpectedAnswer,
 )
-from .hooks import RunStart, Verb
 from .models import RunRef, RunResult
+
+
+if TYPE_CHECKING:
+    from .hooks import RunStart, Verb
 
 
 class Opening(Protocol):
@@ -64,6 +66,8 @@ class NewRun:
 
     def start(self, base_url: str) -> RunStart:
         """What observers are told of it."""
+        from .hooks import RunStart
+
         return RunStart(
             verb="run" if self.response_mode == "streaming" else "run_blocking",
             base_url=base_url,
@@ -101,6 +105,8 @@ class NewRun:
 
     async def block(self, api: Api) -> RunResult:
         """Run in blocking mode, with files and all; see `Api.run_blocking`."""
+        from ._observed import ObservedRun
+
         run = ObservedRun(api.observers, self.start(api.base_url))
         is_asked_for = False
         try:
@@ -145,6 +151,8 @@ class Reopened:
 
     def start(self, base_url: str) -> RunStart:
         """What observers are told of it."""
+        from .hooks import RunStart
+
         return RunStart(
             verb=self.verb, base_url=base_url, user=self.ref.user, ref=self.ref
         )

@@ -8,12 +8,11 @@ import logging
 from abc import abstractmethod
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from ._api import Api
 from ._call import Call, OnCancel
 from ._log import about, known, logger
-from ._observed import ObservedRun
 from ._opening import status_without_end
 from ._protocol import Request
 from ._pump import Pump
@@ -29,6 +28,10 @@ from .errors import (
     TotalTimeout,
     UsageError,
 )
+
+
+if TYPE_CHECKING:  # imported late: most runs are observed by nobody
+    from ._observed import ObservedRun
 
 
 class StreamLife:
@@ -234,6 +237,8 @@ class StreamLife:
 
     def _observe(self) -> None:
         """Have it followed by observers, and the log."""
+        from ._observed import ObservedRun
+
         start = self._call.opening.start(self._api.base_url)
         self._observed = ObservedRun(self._api.observers, start)
         self._pump.watch(self._observed.add, self._observed.heeds)

@@ -18,11 +18,11 @@ from .._call import Defaults, OnCancel, checked_on_cancel
 from .._config import Limits, Timeouts, settings
 from .._exchange import checked_hook
 from .._lifetime import Lifetime
-from .._observed import checked_observers
+from .._protocol import is_a
 from .._retry import RetryPolicy
 from .._secret import Secret, find_key, warn_of_clear_text
 from .._wire import structure_outputs
-from ..errors import OutputsMismatch
+from ..errors import ConfigurationError, OutputsMismatch
 from ..hooks import Observer, OnRetry
 from ..models import RunResult
 
@@ -160,6 +160,23 @@ class Base:
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+
+def checked_observers(observers: Iterable[Observer]) -> tuple[Observer, ...]:
+    """The observers.
+
+    Raises:
+        ConfigurationError: one is none.
+    """
+    if not is_a(Iterable, observers):
+        msg = f"observers are given as a list, not as {type(observers).__name__}"
+        raise ConfigurationError(msg)
+    found = tuple(observers)
+    for each in found:
+        if not is_a(Observer, each):
+            msg = f"an observer is a hooks.Observer, not {type(each).__name__}"
+            raise ConfigurationError(msg)
+    return found
 
 
 def checked(

@@ -19,7 +19,6 @@ from dify_workflow_async.hooks import (
 )
 from dify_workflow_async.local import Node
 from dify_workflow_async.local.faults import Drop, ErrorPage, HangUp
-from dify_workflow_async.models import RunRef
 
 
 NEW = "1.14.2"
@@ -260,12 +259,3 @@ async def test_nobody_pays_who_has_none(serve, connect):
         assert run._observed is None
         assert run._pump._watch is None
         await run.result()
-
-
-def test_what_is_told_are_values():
-    """They are frozen, and compare by value."""
-    ref = RunRef(workflow_run_id="r1")
-    start = RunStart(verb="attach", base_url="https://x/v1", user="u", ref=ref)
-    assert start == attrs.evolve(start)
-    with pytest.raises(attrs.exceptions.FrozenInstanceError):
-        start.user = "v"
