@@ -24,7 +24,7 @@ from .models import Recovered, RunDetail, RunRef, RunResult
 
 
 if TYPE_CHECKING:
-    from . import batch, files, inputs
+    from . import batch, files, inputs, telemetry
     from ._client._batch import ClientBatchOptions
     from .dispatcher import Dispatcher
 
@@ -55,10 +55,11 @@ __all__ = [
     "hooks",
     "inputs",
     "models",
+    "telemetry",
 ]
 
 
-_LATE = ("batch", "files", "inputs")
+_LATE = ("batch", "files", "inputs", "telemetry")
 
 
 def __getattr__(name: str) -> object:

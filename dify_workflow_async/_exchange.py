@@ -9,6 +9,7 @@ import asyncio
 import inspect
 import logging
 import random
+import time
 
 from collections.abc import Awaitable, Callable, Coroutine
 from email.utils import formatdate
@@ -18,6 +19,7 @@ import attrs
 
 from ._config import Limits, Timeouts
 from ._lifetime import Lifetime
+from ._log import about, known, logger
 from ._protocol import Request
 from ._refusal import error_of_answer
 from ._retry import RetryPolicy, delay, retry_after
@@ -30,10 +32,9 @@ from .errors import (
     TooLarge,
     TooManyRequests,
 )
-from .hooks import OnRetry, Retry
+from .hooks import Observer, OnRetry, Retry
 
 
-logger = logging.getLogger("dify_workflow_async")
 T = TypeVar("T")
 
 
@@ -53,6 +54,7 @@ class Exchange:
     limits: Limits
     retry: RetryPolicy
     on_retry: OnRetry | None = None
+    observers: tuple[Observer, ...] = ()
     own_server: bool = True  # False: the user's headers are not for it
 
     async def call(self, request: Request, decipher: Callable[[bytes], T]) -> T:
@@ -127,7 +129,12 @@ class Exchange:
         now = asyncio.get_running_loop().time()
         if deadline is not None and now + wait >= deadline:
             raise error  # the next try would have no time left
-        logger.info("try again in %.2f s, after %s", wait, error)
+        logger.info(
+            "try again in %.2f s, after %s",
+            wait,
+            error,
+            extra=about(error, attempt=attempt, wait=wait),
+        )
         self._tell(attempt, wait, error)
         return wait
 
@@ -140,7 +147,11 @@ class Exchange:
         wait = busy + random.random() * self.retry.base  # noqa: S311 - jitter
         now = asyncio.get_running_loop().time()
         if busy and (deadline is None or now + wait < deadline):
-            logger.info("the app is busy: ask for the run in %.2f s", wait)
+            logger.info(
+                "the app is busy: ask for the run in %.2f s",
+                wait,
+                extra={"wait": wait},
+            )
             await self.lifetime.pause(wait, repeatable=False)
 
     def _note_busy(self, error: TooManyRequests, wait: float | None) -> None:
@@ -162,16 +173,17 @@ class Exchange:
         )
 
     def _tell(self, attempt: int, wait: float, error: DifyError) -> None:
-        """Call the hook; its own failure is no failure of the request."""
-        if self.on_retry is None:
-            return
-        request = error.request or ""
-        try:
-            self.on_retry(
-                Retry(attempt=attempt, wait=wait, error=error, request=request)
-            )
-        except Exception:
-            logger.exception("the hook on_retry failed")
+        """Call the hook and the observers."""
+        told: list[OnRetry] = [each.on_retry for each in self.observers]
+        if self.on_retry is not None:
+            told.append(self.on_retry)
+        if told:
+            from ._observed import tell
+
+            request = error.request or ""
+            retry = Retry(attempt=attempt, wait=wait, error=error, request=request)
+            for each in told:
+                tell(each, retry)
 
     async def _send_once(
         self,
@@ -180,7 +192,7 @@ class Exchange:
         deadline: float | None,
         overtime: float,
     ) -> Answer:
-        answer = await self.transport.send(
+        sending = self.transport.send(
             request,
             base_url=self.base_url,
             api_key=self.api_key,
@@ -189,12 +201,46 @@ class Exchange:
             overtime=overtime,
             own_server=self.own_server,
         )
-        if logger.isEnabledFor(logging.DEBUG):
-            path = request.path.partition("?")[0]  # the query may hold a signature
-            logger.debug("%s %s: %s", request.method, path, answer.status)
+        if self.observers or logger.isEnabledFor(logging.DEBUG):
+            sending = self._watched(request, sending)
+        answer = await sending
         if 200 <= answer.status < 300:
             return answer
         raise await self.refusal(request, answer)
+
+    async def _watched(
+        self, request: Request, sending: Coroutine[Any, Any, Answer]
+    ) -> Answer:
+        """Send, and tell observers and the log how that went."""
+        asked, began = self.describe(request), time.perf_counter()
+        logger.debug("%s: send", asked, extra={"request": asked})
+        try:
+            answer = await sending
+        except DifyError as error:
+            self.explain(error, request)
+            self._tell_end(asked, time.perf_counter() - began, error=error)
+            raise
+        self._tell_end(asked, time.perf_counter() - began, status=answer.status)
+        return answer
+
+    def _tell_end(
+        self,
+        asked: str,
+        seconds: float,
+        *,
+        status: int | None = None,
+        error: DifyError | None = None,
+    ) -> None:
+        extra = known(request=asked, http_status=status, seconds=seconds)
+        if error is not None:
+            extra |= about(error)
+        logger.debug("%s: %s", asked, status or error, extra=extra)
+        from ._observed import tell
+        from .hooks import RequestEnd
+
+        end = RequestEnd(request=asked, status=status, error=error, seconds=seconds)
+        for each in self.observers:
+            tell(each.on_request, end)
 
     async def refusal(self, request: Request, answer: Answer) -> DifyError:
         """The error that an answer stands for which is not the one asked for."""

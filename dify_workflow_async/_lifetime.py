@@ -7,7 +7,6 @@ caller was cancelled, is owned here, and waited for when the client is closed.
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import sys
 
@@ -15,10 +14,10 @@ from collections.abc import Callable, Coroutine, Generator, Hashable
 from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar, cast
 
+from ._log import logger
 from .errors import ClientClosed, ConfigurationError, WrongLoop
 
 
-logger = logging.getLogger("dify_workflow_async")
 T = TypeVar("T")
 
 
@@ -211,7 +210,10 @@ class Lifetime:
                         await self._idle.wait()
         except TimeoutError:
             logger.warning(
-                "%d streams are open after %s s", len(self.on_close), seconds
+                "%d streams are open after %s s",
+                len(self.on_close),
+                seconds,
+                extra={"seconds": seconds},
             )
 
     async def finish(self, seconds: float) -> None:
@@ -235,7 +237,12 @@ class Lifetime:
             for task in late:
                 task.cancel()
         if late:
-            logger.warning("gave up %d tasks after %s s", len(late), seconds)
+            logger.warning(
+                "gave up %d tasks after %s s",
+                len(late),
+                seconds,
+                extra={"seconds": seconds},
+            )
             await asyncio.wait(late)
 
 

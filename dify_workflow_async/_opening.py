@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Coroutine, Mapping
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import attrs
 
@@ -12,11 +12,27 @@ from ._api import Api
 from ._config import Timeouts
 from ._protocol import Request
 from ._transport import Answer
+from .errors import (
+    DifyError,
+    RunInterrupted,
+    RunStateUnknown,
+    ServerError,
+    TotalTimeout,
+    UnexpectedAnswer,
+)
 from .models import RunRef, RunResult
+
+
+if TYPE_CHECKING:
+    from .hooks import RunStart, Verb
 
 
 class Opening(Protocol):
     """Opens a stream, in two steps."""
+
+    def start(self, base_url: str) -> RunStart:
+        """What observers are told of it."""
+        ...
 
     async def prepare(self, api: Api) -> Request:
         """Make the request; nothing has begun if this is cancelled."""
@@ -48,6 +64,18 @@ class NewRun:
         if not self.validate and not _files.holds_files(self.inputs, self.files):
             self.request = self._make(self.inputs, self.files)
 
+    def start(self, base_url: str) -> RunStart:
+        """What observers are told of it."""
+        from .hooks import RunStart
+
+        return RunStart(
+            verb="run" if self.response_mode == "streaming" else "run_blocking",
+            base_url=base_url,
+            user=self.user,
+            workflow_id=self.options.get("workflow_id"),
+            traceparent=self.options.get("traceparent"),
+        )
+
     def _make(self, inputs: Mapping[str, Any], files: Any) -> Request:
         return _protocol.run_request(
             inputs,
@@ -77,16 +105,57 @@ class NewRun:
 
     async def block(self, api: Api) -> RunResult:
         """Run in blocking mode, with files and all; see `Api.run_blocking`."""
-        result = await api.run_blocking(await self.prepare(api), self.timeouts)
-        return attrs.evolve(result, user=self.user)
+        from ._observed import ObservedRun
+
+        run = ObservedRun(api.observers, self.start(api.base_url))
+        is_asked_for = False
+        try:
+            request = run.with_headers(await self.prepare(api))
+            is_asked_for = True
+            result = await api.run_blocking(request, self.timeouts)
+        except DifyError as error:
+            run.end(status_without_end(error), error=error)
+            raise
+        except BaseException:  # it was cancelled, or a file of the user's failed
+            run.end("unknown" if is_asked_for else "refused")
+            raise
+        result = attrs.evolve(result, user=self.user)
+        run.end(
+            result.status or "unknown",
+            result=result,
+            workflow_run_id=result.workflow_run_id,
+            task_id=result.task_id,
+        )
+        return result
+
+
+def status_without_end(error: DifyError | None, *, begun: bool = False) -> str:
+    """What `RunEnd.status` is of a run of whose end nothing was heard."""
+    match error:
+        case RunInterrupted() | RunStateUnknown():
+            return "unknown"
+        case TotalTimeout() | ServerError() | UnexpectedAnswer() if not begun:
+            return "unknown"  # promise 1: it is not asked for again, either
+        case _:
+            return "running" if begun else "refused"
 
 
 @attrs.define(kw_only=True)
 class Reopened:
     """Goes back to a run that goes on, or has ended (specification, section 1.7)."""
 
+    ref: RunRef
     request: Request
     timeouts: Timeouts
+    verb: Verb = "attach"
+
+    def start(self, base_url: str) -> RunStart:
+        """What observers are told of it."""
+        from .hooks import RunStart
+
+        return RunStart(
+            verb=self.verb, base_url=base_url, user=self.ref.user, ref=self.ref
+        )
 
     async def prepare(self, api: Api) -> Request:
         """Nothing is left to be done."""
@@ -124,6 +193,8 @@ class Submitted(Reopened):
             InvalidInputs: the values cannot be sent.
         """
         return cls(
+            ref=ref,
+            verb="resume",
             request=_protocol.events_request(
                 ref.workflow_run_id,
                 user=ref.user,

@@ -89,10 +89,14 @@ class Pump:
     ) -> None:
         """Show each event that is read from now on, before its handlers get it.
 
+        Several may watch.
+
         Args:
             watch: is called with it.
             heeds: true of the names of events that have to be decoded for it.
         """
+        if self._watch is not None and self._heeds is not None:
+            watch, heeds = _both(self._watch, watch), _either(self._heeds, heeds)
         self._watch, self._heeds = watch, heeds
 
     # -- reading ---------------------------------------------------------------------
@@ -202,3 +206,19 @@ def _watched(
     for event in events:  # which may be left, and gone on with
         watch(event)
         yield event
+
+
+def _both(
+    first: Callable[[Event], None], second: Callable[[Event], None]
+) -> Callable[[Event], None]:
+    def watch(event: Event) -> None:
+        first(event)
+        second(event)
+
+    return watch
+
+
+def _either(
+    first: Callable[[str], bool], second: Callable[[str], bool]
+) -> Callable[[str], bool]:
+    return lambda name: first(name) or second(name)

@@ -7,7 +7,6 @@ run's detail until it has ended (promise 2).
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 
 import attrs
@@ -15,6 +14,7 @@ import attrs
 from . import _protocol
 from ._api import Api
 from ._call import Call
+from ._log import about, logger
 from ._retry import poll_delay
 from ._stream import EventStream
 from ._transport import Answer
@@ -32,8 +32,6 @@ from .errors import (
 from .events import Event
 from .models import Recovered, RunDetail
 
-
-logger = logging.getLogger("dify_workflow_async")
 
 GRACE = 5.0
 """Seconds after which an unknown run is really unknown: the server's worker writes it
@@ -150,7 +148,9 @@ class Mender:
             self._attempt, self._since = 0, began
         if self._call.timeouts.recovery == 0:
             raise broken
-        logger.info("look for run %s: %s", broken.run_id, broken.message)
+        logger.info(
+            "look for run %s: %s", broken.run_id, broken.message, extra=about(broken)
+        )
         while True:
             if self._attempt:
                 await self._pause(broken)
@@ -167,7 +167,9 @@ class Mender:
         except (TransportError, ServerError, TooManyRequests) as error:
             if isinstance(error, TotalTimeout) and self._is_late():
                 raise
-            logger.debug("run %s is out of reach: %s", broken.run_id, error)
+            logger.debug(
+                "run %s is out of reach: %s", broken.run_id, error, extra=about(error)
+            )
             return None
         except RunNotFound as error:
             if self._loop.time() - self._since >= GRACE:
@@ -263,7 +265,12 @@ class Mender:
         try:
             event = await self._end_of(run_id)
         except DifyError as error:
-            logger.debug("run %s is silent and out of reach: %s", run_id, error)
+            logger.debug(
+                "run %s is silent and out of reach: %s",
+                run_id,
+                error,
+                extra=about(error),
+            )
             return None
         if event is not None:
             self._note(self._loop.time(), event)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
@@ -11,6 +10,7 @@ from typing import Any
 
 import attrs
 
+from ._log import about, logger
 from ._opening import Submitted
 from ._recovery import GRACE, wait_for_end
 from ._seen import StreamViews
@@ -24,9 +24,6 @@ from .errors import (
 )
 from .events import Event, HumanInputRequired, WorkflowPaused
 from .models import PauseReason, RunRef, RunResult
-
-
-logger = logging.getLogger("dify_workflow_async")
 
 
 class RunStream(StreamViews):
@@ -149,7 +146,9 @@ class RunStream(StreamViews):
         try:
             detail = await wait_for_end(self._api, run_id, timeout=GRACE)
         except (TotalTimeout, RunNotFound) as error:
-            logger.warning("the outputs of run %s stay cut: %s", run_id, error)
+            logger.warning(
+                "the outputs of run %s stay cut: %s", run_id, error, extra=about(error)
+            )
             return result
         return attrs.evolve(result, outputs=detail.outputs)
 

@@ -8,10 +8,12 @@ import logging
 from abc import abstractmethod
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from ._api import Api
 from ._call import Call, OnCancel
+from ._log import about, known, logger
+from ._opening import status_without_end
 from ._protocol import Request
 from ._pump import Pump
 from ._reader import RunReader
@@ -28,7 +30,8 @@ from .errors import (
 )
 
 
-logger = logging.getLogger("dify_workflow_async")
+if TYPE_CHECKING:  # imported late: most runs are observed by nobody
+    from ._observed import ObservedRun
 
 
 class StreamLife:
@@ -36,6 +39,7 @@ class StreamLife:
 
     _mender: Mender
     _request: Request
+    _observed: ObservedRun | None = None  # most are not
 
     def __init__(self, api: Api, call: Call) -> None:
         self._api = api
@@ -66,15 +70,19 @@ class StreamLife:
         self._entered = True
         lifetime = self._api.lifetime
         lifetime.check()
-        if self._call.known is None:  # it is to be a run more
-            await lifetime.acquire()
-            self._holds_slot = True
+        if self._api.observers or logger.isEnabledFor(logging.DEBUG):
+            self._observe()
         opener = self._call.opening
         try:
+            if self._call.known is None:  # it is to be a run more
+                await lifetime.acquire()
+                self._holds_slot = True
             self._request = await opener.prepare(self._api)
-        except BaseException:
-            self._do_not_begin()
+        except BaseException as error:
+            self._do_not_begin(error)
             raise
+        if self._observed is not None:
+            self._request = self._observed.with_headers(self._request)
         # Cancelling a POST under way would leave a run that nobody can stop: its task
         # goes on, and _abandon() takes the answer.
         self._mender = Mender(self._api, self._call, self._events)
@@ -85,15 +93,15 @@ class StreamLife:
             else:
                 answer = await self._in_time(opening, self._mender.deadline)
             self._begin(answer)
-        except (asyncio.CancelledError, TotalTimeout):
+        except (asyncio.CancelledError, TotalTimeout) as error:
             lifetime.give_up(opening)
-            lifetime.leave(self._abandon(opening))
+            lifetime.leave(self._abandon(opening, error))
             self._pump.tell_end()
             if opening.cancelled():  # by aclose(), not the caller
                 raise closed() from None
             raise
-        except BaseException:
-            self._do_not_begin()
+        except BaseException as error:
+            self._do_not_begin(error)
             raise
         lifetime.on_close.add(self._on_close)
         return self
@@ -118,9 +126,10 @@ class StreamLife:
             self._holds_slot = False
             self._api.lifetime.release()
 
-    def _do_not_begin(self) -> None:
+    def _do_not_begin(self, error: BaseException) -> None:
         self._release()
         self._pump.tell_end()
+        self._tell_observers(error, begun=False)
 
     async def __aexit__(
         self,
@@ -152,51 +161,68 @@ class StreamLife:
             return
         lifetime.ended(self._on_close)
         reader = self._pump.reader
+        broke = self._what_broke(reader)
         reader.leave(failure)
-        if self._events.outcome is not None or self._is_interrupted(reader):
+        if self._events.outcome is not None or _is_interruption(broke):
             reader.close()
             self._release()
+            self._tell_observers(broke)
         else:
             # Owned and not awaited: the caller's cancellation passes at once.
-            logger.debug("left early (%r): %s", exc, self)
-            lifetime.leave(self._abandon(None))
+            logger.debug("left early (%r): %s", exc, self, extra=self._ids())
+            lifetime.leave(self._abandon(None, broke))
 
-    def _is_interrupted(self, reader: RunReader) -> bool:
-        """True if the stream broke: such a run is recovered by its id, not stopped.
+    def _what_broke(self, reader: RunReader) -> DifyError | None:
+        """Why the stream broke, if it did.
 
         A concurrent handler that failed breaks the stream, too, to be heard.
         """
         scope = self._pump.scope
         if scope is not None and scope.failure is not None:
-            return False
-        return isinstance(reader.failure, RunInterrupted | RunStateUnknown)
+            return None
+        return reader.failure
 
-    async def _abandon(self, opening: asyncio.Task[Answer] | None) -> None:
+    async def _abandon(
+        self, opening: asyncio.Task[Answer] | None, why: BaseException | None = None
+    ) -> None:
         """Stop a run that is left early, or let it go; then free its connection."""
+        begun = False
         try:
             if opening is not None:
                 answer = await opening
                 answer.lift_deadline()  # from here on it is Timeouts.stop that counts
                 self._begin(answer)
+            begun = True
+            await self._stop_or_let_go()
         except DifyError as error:
             # Refused, most likely: then there is nothing to stop.
+            why = error
             unknown = isinstance(error, RunStateUnknown | TotalTimeout)
             level = logging.WARNING if unknown and self._stops else logging.DEBUG
-            logger.log(level, "the run left at its entry did not begin: %s", error)
+            logger.log(
+                level,
+                "the run left at its entry did not begin: %s",
+                error,
+                extra=about(error),
+            )
+        finally:
             self._release()
-            return
-        except BaseException:
-            self._release()
-            raise
+            self._tell_observers(why, begun=begun)
+
+    async def _stop_or_let_go(self) -> None:
         try:
             if self._stops:
                 async with asyncio.timeout(self._call.timeouts.stop):
                     await self.stop()
         except (DifyError, TimeoutError) as error:
-            logger.warning("the run left early was not stopped: %s", error)
+            known_of = about(error) if isinstance(error, DifyError) else {}
+            logger.warning(
+                "the run left early was not stopped: %s",
+                error,
+                extra=known_of | self._ids(),
+            )
         finally:
             self._pump.reader.shut()
-            self._release()
 
     @property
     def _stops(self) -> bool:
@@ -207,10 +233,57 @@ class StreamLife:
     async def stop(self) -> None:
         """Ask the server to stop the run."""
 
+    # -- who is told -----------------------------------------------------------------
+
+    def _observe(self) -> None:
+        """Have it followed by observers, and the log."""
+        from ._observed import ObservedRun
+
+        start = self._call.opening.start(self._api.base_url)
+        self._observed = ObservedRun(self._api.observers, start)
+        self._pump.watch(self._observed.add, self._observed.heeds)
+
+    def _tell_observers(
+        self, error: BaseException | None, *, begun: bool = True
+    ) -> None:
+        """Tell observers how it ended, or that it is not followed any more."""
+        if self._observed is None:
+            return
+        events = self._events
+        why = error if isinstance(error, DifyError) else events.error()
+        result = None
+        if events.outcome is not None:
+            result = events.result(
+                stopped=self._stop_asked,
+                user=self._call.user,
+                recovered=self._mender.recovered,
+            )
+            status = result.status or "unknown"
+        else:
+            stopped = begun and self._stop_asked
+            status = "stopped" if stopped else status_without_end(why, begun=begun)
+        self._observed.end(
+            status,
+            result=result,
+            error=why,
+            workflow_run_id=events.workflow_run_id,
+            task_id=events.task_id,
+        )
+
+    def _ids(self) -> dict[str, object]:
+        """What a record tells of it."""
+        events = self._events
+        return known(workflow_run_id=events.workflow_run_id, task_id=events.task_id)
+
     @property
     def left(self) -> bool:
         """True if it was left, or never entered."""
         return self._on_close not in self._api.lifetime.on_close
+
+
+def _is_interruption(failure: DifyError | None) -> bool:
+    """True if the stream broke: such a run is recovered by its id, not stopped."""
+    return isinstance(failure, RunInterrupted | RunStateUnknown)
 
 
 def left_early() -> UsageError:

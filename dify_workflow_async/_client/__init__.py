@@ -30,6 +30,8 @@ class WorkflowClient(RunVerbs, FollowVerbs, AppVerbs, FileVerbs):
         on_cancel: what becomes of a run whose caller is cancelled or leaves early:
             ``"stop"`` stops it on the server, ``"detach"`` lets it go on.
         on_retry: called before a request is sent again; see `hooks.Retry`.
+        observers: are told of runs, requests and retries; see `hooks.Observer`, and
+            `telemetry.OpenTelemetry`.
         ssl: a context, or False to check no certificate.
         proxy: URL of an HTTP proxy.
         headers: sent with every request.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl as ssl_
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,11 +18,12 @@ from .._call import Defaults, OnCancel, checked_on_cancel
 from .._config import Limits, Timeouts, settings
 from .._exchange import checked_hook
 from .._lifetime import Lifetime
+from .._protocol import is_a
 from .._retry import RetryPolicy
 from .._secret import Secret, find_key, warn_of_clear_text
 from .._wire import structure_outputs
-from ..errors import OutputsMismatch
-from ..hooks import OnRetry
+from ..errors import ConfigurationError, OutputsMismatch
+from ..hooks import Observer, OnRetry
 from ..models import RunResult
 
 
@@ -42,6 +43,7 @@ class Base:
         on_cancel: OnCancel = "stop",
         max_concurrent_runs: int | None = None,
         on_retry: OnRetry | None = None,
+        observers: Iterable[Observer] = (),
         # Connections
         session: aiohttp.ClientSession | None = None,
         ssl: ssl_.SSLContext | bool = True,
@@ -63,6 +65,7 @@ class Base:
             limits=limits or Limits(),
             retry=retry or RetryPolicy(),
             on_retry=checked_hook(on_retry),
+            observers=checked_observers(observers),
         )
         warn_of_clear_text(self._api.base_url, stacklevel=2)
 
@@ -76,6 +79,7 @@ class Base:
         retry: RetryPolicy | None = None,
         on_cancel: OnCancel | None = None,
         on_retry: OnRetry | None = None,
+        observers: Iterable[Observer] | None = None,
     ) -> Self:
         """A cheap copy with other settings, on the same connections and limits.
 
@@ -101,6 +105,9 @@ class Base:
             limits=limits or self._api.limits,
             retry=retry or self._api.retry,
             on_retry=checked_hook(on_retry) or self._api.on_retry,
+            observers=self._api.observers
+            if observers is None
+            else checked_observers(observers),
         )
         return copy
 
@@ -153,6 +160,23 @@ class Base:
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+
+def checked_observers(observers: Iterable[Observer]) -> tuple[Observer, ...]:
+    """The observers.
+
+    Raises:
+        ConfigurationError: one is none.
+    """
+    if not is_a(Iterable, observers):
+        msg = f"observers are given as a list, not as {type(observers).__name__}"
+        raise ConfigurationError(msg)
+    found = tuple(observers)
+    for each in found:
+        if not is_a(Observer, each):
+            msg = f"an observer is a hooks.Observer, not {type(each).__name__}"
+            raise ConfigurationError(msg)
+    return found
 
 
 def checked(

@@ -255,4 +255,4 @@ def _reopened(
         snapshot=snapshot,
         continue_on_pause=continue_on_pause,
     )
-    return Reopened(request=request, timeouts=timeouts)
+    return Reopened(ref=ref, request=request, timeouts=timeouts)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 
 from collections.abc import Mapping, Sized
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
 
+from .._log import logger
 from ..errors import UsageError
 from ._options import BatchOptions, OnProgress, Options
 from ._rows import Digest, Reader, Rows, digest_of
@@ -20,8 +20,6 @@ from ._values import BatchItem, Work
 
 if TYPE_CHECKING:
     from .journal import Journal
-
-logger = logging.getLogger("dify_workflow_async")
 
 _TELL_EVERY = 0.5  # seconds: as often as people look
 

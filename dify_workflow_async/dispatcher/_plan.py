@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 from collections.abc import Callable, Iterator
 from inspect import isawaitable
 from itertools import count
@@ -11,13 +9,12 @@ from typing import Any, Literal
 
 import attrs
 
+from .._log import logger
 from ..events import Event, UnknownEvent
 from ._interest import Interest, Test, always
 from ._target import Target
 from ._waiting import Wait
 
-
-_LOG = logging.getLogger("dify_workflow_async")
 
 _ORDER = count()  # one for all dispatchers: included ones mix by time of registration
 
@@ -115,7 +112,7 @@ class Step:
 def log_failure(error: BaseException, event: Event, handler: str) -> None:
     """Log that *handler* failed; ids only, since an event may hold people's data."""
     name = wire_name(event)
-    _LOG.error(
+    logger.error(
         "handler %s failed on %s",
         handler,
         name,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, Unpack
 
+from .._log import about, logger
 from ..errors import ClientClosed, ConfigurationError, DifyError, NotRelayed
 from ..events import Event
 from ._frames import Frames
@@ -21,8 +21,6 @@ from ._sentences import Tell, sentence_of
 
 if TYPE_CHECKING:
     from .._call import RunOptions
-
-logger = logging.getLogger("dify_workflow_async")
 
 Unwatched = Literal["stop", "finish"]
 """What becomes of a run that nobody watches: it is stopped, or runs to its end."""
@@ -321,7 +319,7 @@ def _settle(entered: asyncio.Future[None], error: Exception | None) -> None:
 def _log(error: Exception) -> None:
     """Note what viewers were told a sentence of."""
     if isinstance(error, DifyError):
-        logger.warning("a relayed run broke: %s", error)
+        logger.warning("a relayed run broke: %s", error, extra=about(error))
     else:
         logger.error("a relayed run broke", exc_info=error)
 
@@ -331,4 +329,6 @@ async def _stop(relayed: Relayed) -> None:
     try:
         await relayed.run.stop()
     except DifyError as error:
-        logger.warning("a run that nobody watches was not stopped: %s", error)
+        logger.warning(
+            "a run that nobody watches was not stopped: %s", error, extra=about(error)
+        )

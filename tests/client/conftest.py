@@ -18,6 +18,8 @@ import pytest
 from dify_workflow_async import RetryPolicy, Timeouts, WorkflowClient
 from dify_workflow_async.local import App, LocalServer, Replay, Scenario
 
+from ._traces import Seen
+
 
 KEY = "app-s3cr3t0f7h3t3s7s"
 RUN_ID = "11111111-1111-4111-8111-111111111111"
@@ -378,3 +380,9 @@ def in_use() -> Callable[[WorkflowClient], int]:
         return 0 if connector is None else len(connector._acquired)
 
     return count
+
+
+@pytest.fixture
+def seen() -> Seen:
+    """Give what OpenTelemetry exports."""
+    return Seen()

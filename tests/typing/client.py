@@ -18,6 +18,8 @@ import aiohttp
 import attrs
 
 from aiohttp import web
+from opentelemetry.metrics import MeterProvider
+from opentelemetry.trace import TracerProvider
 from starlette.applications import Starlette
 
 import dify_workflow_async
@@ -39,8 +41,17 @@ from dify_workflow_async import (
 )
 from dify_workflow_async._call import FollowOptions
 from dify_workflow_async._logs import Page
+from dify_workflow_async.hooks import (
+    Observer,
+    RequestEnd,
+    RunEnd,
+    RunObserver,
+    RunStart,
+    Verb,
+)
 from dify_workflow_async.integrations import aiohttp_web, starlette
 from dify_workflow_async.relay import ALL, RelayHub, Selection, View, sentence_of
+from dify_workflow_async.telemetry import OpenTelemetry
 from dify_workflow_async.views import Nodes, NodeState, Usage
 
 
@@ -66,6 +77,58 @@ WorkflowClient(on_cancel="wait")  # type: ignore[arg-type]
 WorkflowClient(api_kye="app-1")  # type: ignore[call-arg]
 Timeouts(1)  # type: ignore[call-arg]
 Limits(max_event_bytes="1")  # type: ignore[arg-type]
+
+
+def observed(tracers: TracerProvider, meters: MeterProvider) -> None:
+    """Have runs observed."""
+    traced = OpenTelemetry(
+        tracer_provider=tracers, meter_provider=meters, workflow_name="x"
+    )
+    client = WorkflowClient(observers=[OpenTelemetry(), traced, MyObserver()])
+    client.with_options(observers=())
+    client.with_options(observers=(x for x in [traced]))
+    WorkflowClient(observers=traced)  # type: ignore[arg-type]
+    WorkflowClient(observers=[MyRun()])  # type: ignore[list-item]
+    OpenTelemetry(tracers)  # type: ignore[call-arg]
+    OpenTelemetry(tracer_provider=meters)  # type: ignore[arg-type]
+
+
+class MyRun(RunObserver):
+    """Follows a run."""
+
+    def headers(self) -> dict[str, str]:
+        """Send one."""
+        return {"X-Trace": "1"}
+
+    def heeds(self, event_name: str) -> bool:
+        """Want one kind of events."""
+        return event_name == events.NodeFinished.event_name
+
+    def on_event(self, event: events.Event) -> None:
+        """Get it."""
+        assert_type(event.workflow_run_id, str | None)
+
+    def on_end(self, end: RunEnd) -> None:
+        """Learn what became of the run."""
+        assert_type(end.status, str)
+        assert_type(end.result, RunResult[Any] | None)
+        assert_type(end.error, DifyError | None)
+        assert_type(end.seconds, float)
+        end.status = "x"  # type: ignore[misc]
+
+
+class MyObserver(Observer):
+    """Wants some runs, and all requests."""
+
+    def on_run(self, start: RunStart) -> MyRun | None:
+        """Follow it, or not."""
+        assert_type(start.verb, Verb)
+        return None if start.ref else MyRun()
+
+    def on_request(self, end: RequestEnd) -> None:
+        """Learn how it went."""
+        assert_type(end.status, int | None)
+        assert_type(end.error, DifyError | None)
 
 
 async def sessions(session: aiohttp.ClientSession) -> None:

@@ -7,7 +7,6 @@ takes them all. The busier a batch is, the more rows share the cost of a commit.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 
 from collections.abc import Callable, Sequence
@@ -19,6 +18,7 @@ from typing import Any, TypeVar
 import attrs
 import sqlalchemy as sa
 
+from ..._log import logger
 from ...errors import JournalUnavailable
 from . import _held, _incoming, _shared
 from ._database import Database
@@ -27,8 +27,6 @@ from ._turn import Holder, Turn
 
 T = TypeVar("T")
 P = TypeVar("P")
-
-_log = logging.getLogger("dify_workflow_async")
 
 Handler = Callable[[Turn, Sequence[P]], Sequence[T | Exception]]
 
@@ -190,7 +188,11 @@ class Writer:
         )
         if writes:
             if lost := turn.lost - turn.ended:
-                _log.warning("the journal lost its claims on %d rows", len(lost))
+                logger.warning(
+                    "the journal lost its claims on %d rows",
+                    len(lost),
+                    extra={"rows": len(lost)},
+                )
             self._holder.commit(turn)
             if turn.has_beaten:
                 self._sure_until = began + self._holder.lease
