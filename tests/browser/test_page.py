@@ -325,16 +325,23 @@ async def test_how_it_looks(scheme, site, open_page, contrast):
         inputs=[
             TOPIC,
             Variable(
-                variable="style",
-                type="select",
-                label="Style",
-                options=["plain", "poetic"],
+                variable="sources",
+                type="file-list",
+                label="Sources",
+                allowed_file_types=["document"],
+                allowed_file_upload_methods=["local_file"],
+                max_length=5,
             ),
-            Variable(variable="sources", type="checkbox", label="Name the sources"),
         ],
     )
     page = await open_page(
-        there.url, color_scheme=scheme, viewport={"width": 1100, "height": 800}
+        there.url, color_scheme=scheme, viewport={"width": 1100, "height": 850}
+    )
+    await page.locator("#field-sources").set_input_files(
+        [
+            {"name": "danube.pdf", "mimeType": "", "buffer": b"x" * 2_400_000},
+            {"name": "rhine.pdf", "mimeType": "", "buffer": b"x" * 760_000},
+        ]
     )
     await fill_in(page)
     await page.wait_for_selector('.node[data-state="running"]:has-text("Read aloud")')
