@@ -234,7 +234,7 @@ async def test_a_file_that_dify_refuses(site, open_page):
     await run(page)
     await says(page, "Not started.")
     error = await page.text_content("#error")
-    assert error == "The workflow takes no files of this kind."
+    assert error == "The inputs do not fit the form."
     assert not there.dify.runs
 
 
@@ -275,7 +275,7 @@ async def test_how_files_look(scheme, site, open_page, contrast):
     there = await site(END, inputs=[REPORT, PICTURES])
     viewport = {"width": 360, "height": 640}
     page = await open_page(there.url, color_scheme=scheme, viewport=viewport)
-    wrong = picture(f"{'long' * 20}.exe")
+    wrong = picture(f"{'long' * 20}.exe") | {"mimeType": ""}
     await page.locator("#field-pictures").set_input_files([picture("a.png"), wrong])
     assert "not taken" in await problem(page)
     width = await page.evaluate("document.documentElement.scrollWidth")
