@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import math
 import shutil
 import sys
 
@@ -111,6 +112,7 @@ class Line:
     connections: int = 0
     sent: int = 0
     _is_cut: bool = False
+    _end: float = math.inf
     _flows: asyncio.Event = attrs.field(factory=asyncio.Event)
     _news: asyncio.Event = attrs.field(factory=asyncio.Event)
     _writers: set[asyncio.StreamWriter] = attrs.field(factory=set)
@@ -141,12 +143,14 @@ class Line:
         """Take connections again."""
         self._is_cut = False
 
-    def hold(self) -> None:
-        """Pass nothing on, and leave all open."""
-        self._flows.clear()
+    def hold(self, after: int = 0) -> None:
+        """Pass nothing on when so many more bytes went forth, and leave all open."""
+        self._end = self.sent + after
+        self._check()
 
     def flow(self) -> None:
         """Pass bytes on again."""
+        self._end = math.inf
         self._flows.set()
 
     async def has_sent(self, size: int) -> None:
@@ -189,8 +193,13 @@ class Line:
                 count(len(data))
         writer.close()
 
+    def _check(self) -> None:
+        if self.sent >= self._end:
+            self._flows.clear()
+
     def _count(self, size: int) -> None:
         self.sent += size
+        self._check()
         self._news.set()
         self._news.clear()
 

@@ -201,16 +201,16 @@ async def test_a_file_on_its_way(site, open_page):
     """The page shows how far it is; stopped, nothing is started, and it can go again."""
     there = await site(END, inputs=[PICTURES])
     page = await open_page(there.url)
-    files = [picture("a.png"), picture("b.png", 8 * MB)]
+    files = [picture("a.png"), picture("b.png", 2 * MB)]
     await page.locator("#field-pictures").set_input_files(files)
     there.line.hold()
     await run(page)
     await says(page, "Sending a.png (1 of 2)")
     assert await page.is_visible("#progress")
     assert await page.is_disabled("#run")
+    there.upstream.hold(after=MB // 4)
     there.line.flow()
     await says(page, "Sending b.png (2 of 2)")
-    there.upstream.hold()
     await page.keyboard.press("Escape")
     await says(page, "Not started.")
     there.upstream.flow()
