@@ -184,7 +184,7 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session(python=preferred_python(), requires=["build"])
 def speed(session: nox.Session) -> None:
-    """Count the instructions of the hot path (tests/speed); --record sets the bound."""
+    """Count the instructions of the hot paths (tests/speed); --record sets bounds."""
     if not shutil.which("valgrind"):
         need(session, "valgrind")
     install_wheel(session)

@@ -49,7 +49,7 @@ nitpick_ignore_regex = [
     (r"py:.*|any", rf"({FOREIGN.replace(' ', '|')})(\..*)?"),
     (
         r"py:class",
-        rf"{ALIASES}|dify_workflow_async\.relay\._hub\.Stream",
+        rf"{ALIASES}|dify_workflow_async\.relay\._streams\.Stream",
     ),  # aliases, whose page tells what they are
     # Type variables are nothing to link to.
     (r"py:(class|obj)", r"(dify_workflow_async\.\S+\.)?(_?[A-Z]\d?(_co)?|AnyHandler)"),

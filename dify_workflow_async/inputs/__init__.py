@@ -8,10 +8,11 @@ in streaming mode not even as an HTTP error. What it knows of the app are the
 from __future__ import annotations
 
 from ._check import check
-from ._files import FileFacts, dify_type, type_to_send
+from ._files import EXTENSIONS, FileFacts, dify_type, type_to_send
 
 
 __all__ = [
+    "EXTENSIONS",
     "FileFacts",
     "check",
     "dify_type",

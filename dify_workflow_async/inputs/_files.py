@@ -34,7 +34,7 @@ class FileFacts:
     method: str = "local_file"
 
 
-_EXTENSIONS: Mapping[str, frozenset[str]] = {
+EXTENSIONS: Mapping[str, frozenset[str]] = {
     "image": frozenset({"jpg", "jpeg", "png", "gif", "webp", "svg"}),
     "video": frozenset({"mp4", "mov", "mpeg", "webm"}),
     "audio": frozenset({"mp3", "m4a", "wav", "amr", "mpga"}),
@@ -46,7 +46,9 @@ _EXTENSIONS: Mapping[str, frozenset[str]] = {
         }
     ),
 }
-_TYPES = (*_EXTENSIONS, "custom")
+"""By type, what Dify takes for files of it: all other files are ``custom``."""
+
+_TYPES = (*EXTENSIONS, "custom")
 _MEGABYTE = 1024 * 1024
 
 
@@ -57,7 +59,7 @@ def dify_type(name: str | None, mime_type: str | None = None) -> str:
         ``image``, ``document``, ``audio``, ``video``, or else ``custom``.
     """
     extension = extension_of(name)
-    for kind, extensions in _EXTENSIONS.items():
+    for kind, extensions in EXTENSIONS.items():
         if extension in extensions:
             return kind
     main, _, sub = (mime_type or "").lower().partition("/")

@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import secrets
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, Unpack
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 from .._log import about, logger
-from ..errors import ClientClosed, ConfigurationError, DifyError, NotRelayed
-from ..events import Event
+from ..errors import ClientClosed, ConfigurationError, DifyError
 from ._frames import Frames
 from ._relayed import Relayed, View
 from ._ring import Ring
 from ._selection import Selection
 from ._sentences import Tell, sentence_of
+from ._shelf import Shelf
+from ._streams import Client, Entering, Stream, originals_of
 
 
 if TYPE_CHECKING:
@@ -24,30 +24,6 @@ if TYPE_CHECKING:
 
 Unwatched = Literal["stop", "finish"]
 """What becomes of a run that nobody watches: it is stopped, or runs to its end."""
-
-
-class Stream(Protocol):
-    """A run that can be relayed, as `RunStream` is."""
-
-    def __aiter__(self) -> AsyncIterator[Event]:
-        """Yield the events."""
-        ...
-
-    async def stop(self) -> None:
-        """Ask the server to stop the run."""
-        ...
-
-
-Entering = AbstractAsyncContextManager[Stream]
-
-
-class Client(Protocol):
-    """What starts runs, as `WorkflowClient` does."""
-
-    @property
-    def stream(self) -> Callable[..., Entering]:
-        """Run the workflow and stream its events."""
-        ...
 
 
 class RelayHub:
@@ -97,13 +73,10 @@ class RelayHub:
         self._selection = selection or Selection()
         self._unwatched = unwatched
         self._grace = grace
-        self._keep = keep
         self._ping = ping
         self._max_bytes = max_bytes
-        self._max_ended = max_ended
         self._tell = tell
-        self._runs: dict[str, Relayed] = {}
-        self._ended: dict[str, asyncio.TimerHandle] = {}
+        self._shelf = Shelf(keep, max_ended)
         self._pumps: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -172,7 +145,7 @@ class RelayHub:
         """
         digits = last_event_id or ""
         is_ours = digits.isascii() and digits.isdigit() and len(digits) < 16
-        return View(self._find(run_id), int(digits) if is_ours else 0, self._ping)
+        return View(self._shelf.find(run_id), int(digits) if is_ours else 0, self._ping)
 
     async def stop(self, run_id: str) -> None:
         """Ask the server to stop a run; the viewers see how it ends.
@@ -181,15 +154,9 @@ class RelayHub:
             NotRelayed: there is no such run, or not any more.
             DifyError: as for `RunStream.stop`.
         """
-        relayed = self._find(run_id)
+        relayed = self._shelf.find(run_id)
         if not relayed.over:
             await relayed.run.stop()
-
-    def _find(self, run_id: str) -> Relayed:
-        if run_id not in self._runs:
-            msg = "no such run is relayed here, or it ended some time ago"
-            raise NotRelayed(msg)
-        return self._runs[run_id]
 
     def _check(self) -> None:
         if self._closed:
@@ -206,7 +173,7 @@ class RelayHub:
         try:
             async with stream as run:
                 relayed = self._begin(run_id, run)
-                original = _originals(run, self._selection)
+                original = originals_of(run, self._selection)
                 _settle(entered, None)
                 async for event in run:
                     if data := frames.of_event(event, original(event)):
@@ -223,7 +190,8 @@ class RelayHub:
                 _log(error)
         finally:
             if relayed is not None:
-                self._end(run_id, relayed)
+                relayed.end()
+                self._shelf.end(run_id)
 
     def _begin(self, run_id: str, run: Stream) -> Relayed:
         """Have the run for viewers."""
@@ -231,24 +199,10 @@ class RelayHub:
         relayed = Relayed(
             run, Ring(self._max_bytes), self._watch_for_viewers if stops else None
         )
-        self._runs[run_id] = relayed
+        self._shelf.put(run_id, relayed)
         if stops:
             self._watch_for_viewers(relayed)
         return relayed
-
-    def _end(self, run_id: str, relayed: Relayed) -> None:
-        """Let browsers fetch the rest of an ended run, but not for ever."""
-        relayed.end()
-        loop = asyncio.get_running_loop()
-        self._ended[run_id] = loop.call_later(self._keep, self._forget, run_id)
-        while len(self._ended) > self._max_ended:
-            self._forget(next(iter(self._ended)))
-
-    def _forget(self, run_id: str) -> None:
-        """Drop an ended run, with whoever did not fetch it in time."""
-        self._ended.pop(run_id).cancel()
-        for view in tuple(self._runs.pop(run_id).views):
-            view.drop()
 
     # -- nobody watches --------------------------------------------------------------
 
@@ -285,8 +239,7 @@ class RelayHub:
             pump.cancel()
         if pumps:
             await asyncio.wait(pumps)
-        for run_id in tuple(self._ended):
-            self._ended.pop(run_id).cancel()
+        self._shelf.close()
 
     async def __aenter__(self) -> Self:
         """Give the hub itself."""
@@ -294,12 +247,6 @@ class RelayHub:
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
-
-
-def _originals(run: Stream, selection: Selection) -> Callable[[Event], bytes | None]:
-    """What gives the data of an event as it came, if that is wanted and known."""
-    keep = getattr(run, "originals", None) if selection.sends_originals else None
-    return keep() if keep is not None else lambda _: None
 
 
 def _closed() -> ClientClosed:

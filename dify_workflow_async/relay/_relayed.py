@@ -5,18 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from collections.abc import AsyncGenerator, Callable
-from typing import Protocol
 
 from ._frames import PING
 from ._ring import Ring
-
-
-class Stoppable(Protocol):
-    """What a hub asks of a stream that it has entered."""
-
-    async def stop(self) -> None:
-        """Ask the server to stop the run."""
-        ...
+from ._streams import Stream
 
 
 class Relayed:
@@ -35,7 +27,7 @@ class Relayed:
 
     def __init__(
         self,
-        run: Stoppable,
+        run: Stream,
         ring: Ring,
         on_unwatched: Callable[[Relayed], None] | None = None,
     ) -> None:

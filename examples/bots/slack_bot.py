@@ -20,7 +20,7 @@ import os
 import re
 
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
@@ -90,7 +90,9 @@ class SlackBot:
         is_persons = "bot_id" not in event and "subtype" not in event
         if is_question and is_persons and told["event_id"] not in self._known:
             self._known.append(told["event_id"])
-            self._begin(self._answer(event))
+            us = {x["user_id"] for x in told.get("authorizations", [])}
+            query = plain(event.get("text", ""), us)
+            self._begin(self._answer(event, query))
         return web.Response()
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
@@ -103,14 +105,13 @@ class SlackBot:
         if not task.cancelled() and (error := task.exception()):
             LOGGER.error("an answer broke", exc_info=error)
 
-    async def _answer(self, event: dict[str, Any]) -> None:
-        """Run the workflow with a message, and show its text as it comes."""
+    async def _answer(self, event: dict[str, Any], query: str) -> None:
+        """Run the workflow with what was asked, and show its text as it comes."""
         channel, mark = event["channel"], {"timestamp": event["ts"], "name": BUSY}
         if channel in self._runs:
             words = "One at a time, please: wait for the answer, or stop it."
             await self._slack.chat_postMessage(channel=channel, text=words)
             return
-        query = re.sub(r"<@\w+>", "", event.get("text", "")).strip()
         run = self._client.stream({INPUT: query}, user=f"slack-{event['user']}")
         self._runs[channel] = run
         shown = Shown(self._slack, channel)
@@ -144,6 +145,36 @@ class SlackBot:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def plain(text: str, us: Collection[str] = ()) -> str:
+    """What a person has written, without Slack's markup and escapes.
+
+    Users and channels are named as Slack names them, or else by their ids, and links
+    by what stood there and by where they lead. See "Formatting text for app surfaces"
+    and "Retrieving messages" in Slack's documentation.
+
+    Args:
+        text: as an event has it: all ``<`` and ``>`` in it are markup.
+        us: ids of users whose mentions are left out, since they only call the bot.
+    """
+
+    def shown(markup: re.Match[str]) -> str:
+        target, _, label = markup[1].partition("|")
+        match target[:1]:
+            case "@":
+                return "" if target[1:] in us else f"@{label or target[1:]}"
+            case "#":
+                return f"#{label or target[1:]}"
+            case "!":  # such as !here, !subteam^S1|@team, or !date^1392734382^...|today
+                kind, _, rest = target[1:].partition("^")
+                return label or f"@{rest if kind == 'subteam' else kind}"
+        address = re.sub("^(https?://|mailto:|tel:)", "", target)
+        if label in {"", target, address}:  # Slack makes links of what looks like one
+            return label or target
+        return f"{label} ({target})"
+
+    return html.unescape(re.sub("<([^<>]*)>", shown, text)).strip()
 
 
 class Shown:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from common import COOKIE, VISITOR, form_of, new_visitor, tell
+from common import COOKIE, VISITOR, form_of, tell, visitor_of
+from files import Incoming, Uploads
 
 from dify_workflow_async import DifyError, WorkflowClient
 from dify_workflow_async.integrations.aiohttp_web import (
@@ -28,13 +29,13 @@ from dify_workflow_async.relay import error_object, headers_of, status_of
 MakeClient = Callable[[], WorkflowClient]
 
 PAGE = Path(__file__).parent / "page"
+UPLOADS = web.AppKey("uploads", Uploads)
 
 
 async def index(request: web.Request) -> web.StreamResponse:
-    """The page, with a cookie for who has none."""
+    """The page, with a cookie that tells the visitor from others."""
     response = web.FileResponse(PAGE / "index.html")
-    if VISITOR not in request.cookies:
-        response.set_cookie(VISITOR, new_visitor(), **COOKIE)
+    response.set_cookie(VISITOR, visitor_of(request.cookies), **COOKIE)
     return response
 
 
@@ -43,11 +44,29 @@ async def form(request: web.Request) -> web.Response:
     return web.json_response(await form_of(request.app[CLIENT]))
 
 
+async def upload(request: web.Request) -> web.Response:
+    """Pass a file on to Dify as it comes; the page then names it by its handle."""
+    given = Incoming(
+        field=request.query.get("field", ""),
+        name=request.query.get("name", ""),
+        size=request.content_length,
+        mime_type=request.content_type,
+        content=request.content.iter_any(),
+    )
+    app, visitor = request.app, visitor_of(request.cookies)
+    try:
+        handle = await app[UPLOADS].take(app[CLIENT], visitor, given)
+    except ConnectionError:  # of the visitor, and nobody is there to be told
+        return web.Response(status=400)
+    return web.json_response({"upload": handle}, status=201)
+
+
 async def start(request: web.Request) -> web.Response:
     """Start a run; the page then watches it by its id."""
-    inputs = await request.json()
-    user = request.cookies.get(VISITOR) or new_visitor()
-    run_id = await request.app[HUB].start(inputs, user=user, validate=True)
+    app, visitor = request.app, visitor_of(request.cookies)
+    given = await request.json()
+    inputs = await app[UPLOADS].inputs(app[CLIENT], visitor, given)
+    run_id = await app[HUB].start(inputs, user=visitor, validate=True)
     return web.json_response({"id": run_id}, status=201)
 
 
@@ -83,11 +102,13 @@ def make_app(make_client: MakeClient = WorkflowClient) -> web.Application:
             web.get("/", index),
             web.static("/page", PAGE),
             web.get("/api/form", form),
+            web.post("/api/uploads", upload),
             web.post("/api/runs", start),
             web.get("/api/runs/{id}/events", watch),
             web.post("/api/runs/{id}/stop", stop),
         ]
     )
+    app[UPLOADS] = Uploads()
     setup(app, make_client, unwatched="stop", grace=30.0)
     return app
 

@@ -1,10 +1,14 @@
-"""What both backends need: the form as the page wants it, and sentences for people."""
+"""What both backends need: the form as the page wants it, visitors, and sentences."""
 
 from __future__ import annotations
 
+import re
 import secrets
 
+from collections.abc import Mapping
 from typing import Any
+
+from files import files_of, kinds_of
 
 from dify_workflow_async import WorkflowClient
 from dify_workflow_async.errors import InvalidInputs
@@ -18,9 +22,15 @@ VISITOR = "visitor"
 COOKIE: dict[str, Any] = {"httponly": True, "samesite": "lax", "max_age": 30 * 86400}
 
 
-def new_visitor() -> str:
-    """A random id, which says nothing of the person."""
-    return f"visitor-{secrets.token_hex(8)}"
+def visitor_of(cookies: Mapping[str, str]) -> str:
+    """Who asks: a random id, which says nothing of the person, and nobody can guess.
+
+    A cookie that we did not make counts for none, lest a visitor be one of Dify's other
+    end users, whose files are theirs alone.
+    """
+    known = cookies.get(VISITOR, "")
+    is_ours = re.fullmatch("visitor-[0-9a-f]{32}", known)
+    return known if is_ours else f"visitor-{secrets.token_hex(16)}"
 
 
 async def form_of(client: WorkflowClient) -> dict[str, Any]:
@@ -31,6 +41,7 @@ async def form_of(client: WorkflowClient) -> dict[str, Any]:
         "name": info.name or "Workflow",
         "description": info.description or "",
         "fields": [field_of(each) for each in shown],
+        "kinds": kinds_of(parameters),
     }
 
 
@@ -46,6 +57,7 @@ def field_of(variable: InputVariable) -> dict[str, Any]:
         "default": variable.default,
         "maxLength": variable.max_length,
         "options": list(variable.options),
+        "files": files_of(variable),
     }
 
 

@@ -76,6 +76,7 @@ class Slack:
         told = {
             "type": "event_callback",
             "event_id": f"E{self._number}",
+            "authorizations": [{"user_id": "U1", "is_bot": True}],
             "event": event | more,
         }
         body = json.dumps(told).encode()
@@ -173,6 +174,32 @@ async def test_an_answer(dify, slack, until):
     assert 1 <= there.edits <= 8
     assert [run.inputs for run in server.runs] == [{"query": "rivers"}]
     assert server.runs[0].user == "slack-U7"
+
+
+@pytest.mark.parametrize(
+    ("sent", "written"),
+    [
+        ("<@U1> 1 &lt; 2 &amp;&amp; 3 &gt; 2", "1 < 2 && 3 > 2"),
+        ("what is &amp;lt; <@U1>?", "what is &lt; ?"),
+        ("<@U1> ask <@U2> or <@W3|ada>", "ask @U2 or @ada"),
+        ("in <#C7|general>, <#C8> and <#C9|>", "in #general, #C8 and #C9"),
+        ("<!here> <!channel|@channel> <!subteam^S1|@devs>", "@here @channel @devs"),
+        ("<!subteam^S1> <!date^1392734382^{date}|Feb 18>", "@S1 Feb 18"),
+        ("read <https://x.org/?a=1&amp;b=2>", "read https://x.org/?a=1&b=2"),
+        ("<https://x.org/a|the &lt;page&gt;>", "the <page> (https://x.org/a)"),
+        ("<http://x.org|x.org> <mailto:a@x.org|a@x.org>", "x.org a@x.org"),
+        ("<https://x.org|https://x.org> <tel:+4930|+4930>", "https://x.org +4930"),
+        ("<tel:+4930>", "tel:+4930"),
+        ("", ""),
+    ],
+)
+async def test_how_slack_writes(sent, written, dify, slack, until):
+    """The workflow gets what the person wrote: no markup, no escapes, no call for us."""
+    server = await dify(LLM, END)
+    there = await slack(server)
+    await there.write(sent)
+    await until(lambda: server.runs)
+    assert server.runs[0].inputs == {"query": written}
 
 
 async def test_a_long_answer(dify, slack, until):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import math
 import shutil
 import sys
 
@@ -67,22 +68,59 @@ async def open_page(browser) -> AsyncIterator[Callable[..., Awaitable[Any]]]:
     assert not failures
 
 
+CONTRAST = """([ink, ground]) => {
+  const color = (selector, name) =>
+    getComputedStyle(document.querySelector(selector))[name];
+  const light = (color) => {
+    const [r, g, b] = color.match(/[\\d.]+/g).map((x) => {
+      const c = x / 255;
+      return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const [a, b] = [light(color(ink, 'color')), light(color(ground, 'backgroundColor'))];
+  return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+}"""
+
+
+@pytest.fixture
+def contrast() -> Callable[[Any, str, str], Awaitable[float]]:
+    """Give a function that measures how one can read an element's text on another.
+
+    At least 4.5 is wanted, and 7 for much of it (WCAG 2.2, 1.4.3 and 1.4.6).
+    """
+
+    async def measure(page: Any, ink: str, ground: str) -> float:
+        return await page.evaluate(CONTRAST, [ink, ground])
+
+    return measure
+
+
 # -- the line --------------------------------------------------------------------------
 
 
 @attrs.define
 class Line:
-    """Passes bytes on between the browser and the backend, until it is cut."""
+    """Passes bytes on between two programs, until it is held, or cut.
+
+    Attributes:
+        sent: how many bytes went forth, over all connections.
+    """
 
     target: int
     port: int = 0
     connections: int = 0
+    sent: int = 0
     _is_cut: bool = False
+    _end: float = math.inf
+    _flows: asyncio.Event = attrs.field(factory=asyncio.Event)
+    _news: asyncio.Event = attrs.field(factory=asyncio.Event)
     _writers: set[asyncio.StreamWriter] = attrs.field(factory=set)
     _tasks: set[asyncio.Task[None]] = attrs.field(factory=set)
     _server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
+        self._flows.set()
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
@@ -91,6 +129,7 @@ class Line:
         assert self._server is not None
         self._server.close()
         self.cut()
+        self.flow()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.wait_closed()
 
@@ -103,6 +142,21 @@ class Line:
     def mend(self) -> None:
         """Take connections again."""
         self._is_cut = False
+
+    def hold(self, after: int = 0) -> None:
+        """Pass nothing on when so many more bytes went forth, and leave all open."""
+        self._end = self.sent + after
+        self._check()
+
+    def flow(self) -> None:
+        """Pass bytes on again."""
+        self._end = math.inf
+        self._flows.set()
+
+    async def has_sent(self, size: int) -> None:
+        """Wait until so many bytes went forth."""
+        while self.sent < size:
+            await self._news.wait()
 
     def _connected(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -120,16 +174,34 @@ class Line:
         self.connections += 1
         back, forth = await asyncio.open_connection("127.0.0.1", self.target)
         self._writers |= {writer, forth}
-        await asyncio.gather(_pass(reader, forth), _pass(back, writer))
+        await asyncio.gather(
+            self._pass(reader, forth, self._count), self._pass(back, writer, int)
+        )
         self._writers -= {writer, forth}
 
+    async def _pass(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        count: Callable[[int], object],
+    ) -> None:
+        with suppress(ConnectionError):
+            while data := await reader.read(1 << 16):
+                await self._flows.wait()
+                writer.write(data)
+                await writer.drain()
+                count(len(data))
+        writer.close()
 
-async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(ConnectionError):
-        while data := await reader.read(1 << 16):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
+    def _check(self) -> None:
+        if self.sent >= self._end:
+            self._flows.clear()
+
+    def _count(self, size: int) -> None:
+        self.sent += size
+        self._check()
+        self._news.set()
+        self._news.clear()
 
 
 # -- the backends ----------------------------------------------------------------------
@@ -176,10 +248,11 @@ BACKENDS = {"aiohttp": aiohttp_backend, "fastapi": fastapi_backend}
 
 @attrs.define
 class Site:
-    """The example as it runs: Dify, its backend, and the line to it."""
+    """The example as it runs: Dify, its backend, and the lines to both."""
 
     dify: LocalServer
     line: Line
+    upstream: Line
 
     @property
     def url(self) -> str:
@@ -194,21 +267,26 @@ async def site(request, monkeypatch) -> AsyncIterator[Callable[..., Awaitable[Si
     name = f"backend_{request.param}"
     async with AsyncExitStack() as stack:
 
-        async def run(*steps: Any, inputs: Any = None, **settings: Any) -> Site:
-            app = App(
+        async def run(
+            *steps: Any, inputs: Any = None, app: Any = None, **settings: Any
+        ) -> Site:
+            served = App(
                 Scenario(steps=steps, inputs=inputs),
                 key=KEY,
                 name="Ask anything",
                 description="A workflow that answers.",
+                **(app or {}),
             )
-            dify = await stack.enter_async_context(LocalServer([app], **settings))
+            dify = await stack.enter_async_context(LocalServer([served], **settings))
+            upstream = await stack.enter_async_context(Line(dify.port))
+            url = f"http://127.0.0.1:{upstream.port}/v1"
             made = importlib.import_module(name).make_app(
-                lambda: WorkflowClient(KEY, dify.base_url, "u1")
+                lambda: WorkflowClient(KEY, url, "u1")
             )
             port = await stack.enter_async_context(BACKENDS[request.param](made))
             line = await stack.enter_async_context(Line(port))
-            return Site(dify, line)
+            return Site(dify, line, upstream)
 
         yield run
-    for module in (name, "common"):
+    for module in (name, "common", "files"):
         sys.modules.pop(module, None)

@@ -1,8 +1,6 @@
 """The hot path without a socket, for callgrind to count: see guard.py.
 
-Each part is done once to warm up, and then once between two marks. A mark is the call
-of a function in C that nothing else calls; callgrind writes down at each what it has
-counted since the one before.
+Each part is done once to warm up, and then once between two marks.
 """
 
 from __future__ import annotations
@@ -10,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import sys
 
 from collections import deque
 
 import orjson
+
+from marks import mark
 
 from dify_workflow_async import Dispatcher
 from dify_workflow_async._stream import EventStream
@@ -24,11 +23,6 @@ from dify_workflow_async.events import TextChunk
 EVENTS = 5_000
 CHUNK = 16 * 1024
 LIMIT = 1 << 20
-
-
-def mark() -> None:
-    """Have callgrind write down: see MARKS in guard.py."""
-    sys.setrecursionlimit(1000)
 
 
 def make_chunks() -> list[bytes]:

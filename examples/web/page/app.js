@@ -1,63 +1,8 @@
 // The page of a workflow: a form, the run as it goes on, and nothing to build.
 
-const $ = (id) => document.getElementById(id);
-const make = (tag, props = {}, ...children) => {
-  const element = Object.assign(document.createElement(tag), props);
-  element.append(...children);
-  return element;
-};
-
-// -- the form ---------------------------------------------------------------------
-
-const CONTROLS = {
-  "text-input": (field) => make("input", { type: "text" }),
-  paragraph: (field) => make("textarea"),
-  json_object: (field) => make("textarea", { spellcheck: false }),
-  number: (field) => make("input", { type: "number", step: "any" }),
-  checkbox: (field) => make("input", { type: "checkbox", checked: !!field.default }),
-  select: (field) =>
-    make("select", {}, ...field.options.map((option) => new Option(option, option))),
-};
-
-function addField(field) {
-  const makeControl = CONTROLS[field.type];
-  if (!makeControl) {
-    const note = `“${field.label}” takes files, which this page does not send.`;
-    $("fields").append(make("p", { textContent: note }));
-    return;
-  }
-  const control = makeControl(field);
-  Object.assign(control, { id: `field-${field.name}`, name: field.name });
-  control.dataset.type = field.type;
-  if (field.type !== "checkbox") {
-    control.required = field.required;
-    control.value = field.default ?? (field.options[0] || "");
-    if (field.placeholder) control.placeholder = field.placeholder;
-  }
-  if (field.maxLength && "maxLength" in control) control.maxLength = field.maxLength;
-  const label = make("label", { htmlFor: control.id, textContent: field.label });
-  if (field.required) {
-    label.append(make("span", { className: "required", textContent: " *" }));
-  }
-  const isCheck = field.type === "checkbox";
-  const row = make("div", { className: isCheck ? "field check" : "field" });
-  row.append(...(isCheck ? [control, label] : [label, control]));
-  if (field.hint) row.append(make("small", { textContent: field.hint }));
-  $("fields").append(row);
-}
-
-function inputs() {
-  const values = {};
-  for (const control of $("fields").querySelectorAll("[name]")) {
-    const { name, value, dataset } = control;
-    if (dataset.type === "checkbox") values[name] = control.checked;
-    else if (value === "") continue;
-    else if (dataset.type === "number") values[name] = Number(value);
-    else if (dataset.type === "json_object") values[name] = JSON.parse(value);
-    else values[name] = value;
-  }
-  return values;
-}
+import { $, ask, make } from "./dom.js";
+import { addFields, fileFields, plainInputs } from "./form.js";
+import { sendFiles } from "./files.js";
 
 // -- what is shown ----------------------------------------------------------------
 
@@ -80,9 +25,9 @@ function showError(message) {
   $("error").hidden = !message;
 }
 
-function setRunning(isRunning) {
+function setRunning(isRunning, canStop = isRunning) {
   $("run").disabled = isRunning;
-  $("stop").disabled = !isRunning;
+  $("stop").disabled = !canStop;
   document.title = isRunning ? "… Workflow" : $("name").textContent;
 }
 
@@ -255,7 +200,7 @@ async function diagnose(source) {
     // it cannot be reached
   }
   asking.abort();
-  if (run.source !== source) return; // another run is watched by now
+  if (run?.source !== source) return; // another run is watched by now
   if (status >= 400 && status < 500) {
     end("failed");
     showError(told.message ?? REFUSALS[status] ?? "Something went wrong.");
@@ -263,40 +208,69 @@ async function diagnose(source) {
     watch(run.id); // from its beginning
   } else {
     say("The server is not available. Trying again …", "running");
-    setTimeout(() => run.source === source && diagnose(source), 2000);
+    setTimeout(() => run?.source === source && diagnose(source), 2000);
   }
 }
 
 // -- what people do ---------------------------------------------------------------
 
-async function ask(path, options = {}) {
-  let answer;
+let sending = null; // what stops the files on their way
+
+function showProgress({ name, place, part }) {
+  say(`Sending ${name}${place} …`, "running");
+  $("progress").hidden = false;
+  $("progress").value = part;
+}
+
+async function sendAll() {
+  sending = new AbortController();
+  setRunning(true);
   try {
-    answer = await fetch(path, options);
-  } catch {
-    throw new Error("The server cannot be reached. Please try again later.");
+    const { signal } = sending;
+    await sendFiles(fileFields, { signal, onProgress: showProgress });
+  } finally {
+    sending = null;
+    $("progress").hidden = true;
+    setRunning(true, false);
   }
-  if (answer.status === 204) return null;
-  const told = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(told.message ?? "Something went wrong.");
-  return told;
+}
+
+async function inputs() {
+  const values = plainInputs();
+  await sendAll();
+  for (const field of fileFields) values[field.name] = field.value;
+  return values;
+}
+
+async function begin() {
+  const headers = { "Content-Type": "application/json" };
+  const body = JSON.stringify(await inputs());
+  say("Starting …", "running");
+  return ask("/api/runs", { method: "POST", headers, body });
+}
+
+async function beginAgain(error) {
+  if (error.code !== "Gone") throw error;
+  for (const field of fileFields) field.handles.clear(); // the server has forgotten them
+  return begin();
 }
 
 async function start() {
+  run?.source.close();
+  run = null;
   clear();
   say("Starting …", "running");
-  setRunning(true);
+  setRunning(true, false);
   try {
-    const headers = { "Content-Type": "application/json" };
-    const body = JSON.stringify(inputs());
-    const { id } = await ask("/api/runs", { method: "POST", headers, body });
+    const { id } = await begin().catch(beginAgain);
     history.replaceState(null, "", `#${id}`); // the address shows this very run
     watch(id);
   } catch (error) {
     say("Not started.", "failed");
     setRunning(false);
     const isJson = error instanceof SyntaxError;
-    showError(isJson ? `This is no JSON: ${error.message}` : error.message);
+    const message = isJson ? `This is no JSON: ${error.message}` : error.message;
+    if (error.name !== "AbortError") showError(message);
   }
 }
 
@@ -304,6 +278,10 @@ async function stop() {
   if ($("stop").disabled) return;
   $("stop").disabled = true;
   say("Stopping …", "running");
+  if (sending) {
+    sending.abort();
+    return;
+  }
   try {
     await ask(`/api/runs/${run.id}/stop`, { method: "POST" });
   } catch (error) {
@@ -328,8 +306,7 @@ try {
   const form = await ask("/api/form");
   $("name").textContent = document.title = form.name;
   $("description").textContent = form.description;
-  form.fields.forEach(addField);
-  $("fields").querySelector("[name]")?.focus();
+  addFields(form);
 } catch (error) {
   showError(error.message);
 }
