@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("dify_workflow_async")
 
 Unwatched = Literal["stop", "finish"]
-"""What becomes of a run that nobody watches: it is stopped, or runs to its end."""
+"""Whether a run that nobody watches is stopped, or runs to its end."""
 
 
 class Stream(Protocol):
