@@ -1,0 +1,72 @@
+"""What the documentation shows is what its tests run."""
+
+from __future__ import annotations
+
+import re
+
+from pathlib import Path
+
+import pytest
+
+
+ROOT = Path(__file__).parents[2]
+PAGES = [*ROOT.glob("README*.md"), *(ROOT / "docs").rglob("*.md")]
+
+KEPT = re.compile(r"^```(?:python|yaml)\n# (\S+\.(?:py|yml))$", re.MULTILINE)
+USED = r'^(?:\$ python {0}|serve\("{0}"\)|.*\["?sys.executable"?, "{0}"\])'
+
+README = ROOT / "README.md"
+CHINESE = ROOT / "README.zh.md"
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+MARKED = re.compile(
+    r"<!-- begin ([\w ]+) -->\n```sh\n(.*?)```\n<!-- end -->", re.DOTALL
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_file_that_a_page_makes_is_used_by_it(page):
+    """A block that is kept as a file (see ``conftest.py``) is run by no other way."""
+    text = page.read_text("utf-8")
+
+    for name in KEPT.findall(text):
+        assert re.search(USED.format(re.escape(name)), text, re.MULTILINE), name
+
+
+def test_both_readmes_have_the_same_blocks():
+    """Who reads Chinese sees the same programs, commands and outputs."""
+    blocks = BLOCK.findall(README.read_text("utf-8"))
+
+    assert BLOCK.findall(CHINESE.read_text("utf-8")) == blocks
+    assert len(blocks) >= 5
+
+
+def test_both_readmes_have_the_same_marked_commands():
+    """Programs look for these, and run them word for word."""
+    commands = dict(MARKED.findall(README.read_text("utf-8")))
+
+    assert dict(MARKED.findall(CHINESE.read_text("utf-8"))) == commands
+    assert set(commands) == {"demo command", "test command"}
+
+
+def test_both_readmes_say_the_same_number_of_things():
+    """A heading, a bullet or a picture that is added is added to both."""
+    shapes = [
+        [re.match(r"(#+ |- |!\[|<!--)?", line)[0] for line in text.splitlines()]
+        for text in (README.read_text("utf-8"), CHINESE.read_text("utf-8"))
+    ]
+    one, other = ([mark for mark in shape if mark] for shape in shapes)
+
+    assert one == other
+
+
+def test_the_programs_of_the_readme_are_short():
+    """Two of them, of under fifteen lines each, blank ones not counted."""
+    programs = [
+        text
+        for language, text in BLOCK.findall(README.read_text("utf-8"))
+        if language == "python"
+    ]
+
+    assert len(programs) == 2
+    for text in programs:
+        assert len([line for line in text.splitlines() if line.strip()]) < 15
