@@ -1,4 +1,4 @@
-"""Run the examples of README.md and docs/ as tests, against a local server.
+"""Run the examples of both READMEs and docs/ as tests, against a local server.
 
 Every ``python`` block is run, in the order of its page. Blocks of a page share their
 names, one event loop and one directory, ``folder``, and may use ``await`` as in

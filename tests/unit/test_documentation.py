@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 
 from pathlib import Path
 
@@ -70,3 +71,21 @@ def test_the_programs_of_the_readme_are_short():
     assert len(programs) == 2
     for text in programs:
         assert len([line for line in text.splitlines() if line.strip()]) < 15
+
+
+def masked(lines: list[str]) -> list[str]:
+    """Lines without what differs from run to run, and without blanks."""
+    kept = (re.sub(r"\s|[0-9a-f-]{36}|\d", "", line) for line in lines)
+    return [line for line in kept if line]
+
+
+def test_the_recorded_terminal_shows_what_the_demo_prints():
+    """To make it anew: ``python docs/_make/terminal.py``."""
+    make = runpy.run_path(str(ROOT / "docs" / "_make" / "terminal.py"))
+    recorded = make["shown"](make["PICTURE"].read_text("utf-8"))
+    printed = [line.plain for line in make["fold"](make["record"]())]
+
+    assert masked(recorded) == masked(printed)
+    assert "http" not in make["PICTURE"].read_text("utf-8").replace(
+        "http://www.w3.org", ""
+    ).replace("http://127.0.0.1", "")
