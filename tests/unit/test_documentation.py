@@ -16,6 +16,8 @@ PAGES = [*ROOT.glob("README*.md"), *(ROOT / "docs").rglob("*.md")]
 KEPT = re.compile(r"^```(?:python|yaml)\n# (\S+\.(?:py|yml))$", re.MULTILINE)
 USED = r'^(?:\$ python {0}|serve\("{0}"\)|.*\["?sys.executable"?, "{0}"\])'
 
+PICTURE = ROOT / "docs" / "explanation" / "data-flow.svg"
+
 README = ROOT / "README.md"
 CHINESE = ROOT / "README.zh.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -89,3 +91,13 @@ def test_the_recorded_terminal_shows_what_the_demo_prints():
     assert "http" not in make["PICTURE"].read_text("utf-8").replace(
         "http://www.w3.org", ""
     ).replace("http://127.0.0.1", "")
+
+
+def test_the_picture_of_the_architecture_shows_rooms_that_are_there():
+    """A module that is renamed is renamed there, too."""
+    text = "".join(re.findall(r"<text[^>]*>([^<]*)</text>", PICTURE.read_text("utf-8")))
+    rooms = {path.stem for path in (ROOT / "dify_workflow_async").iterdir()}
+
+    shown = set(re.findall(r"\b_[a-z_]+\b", text))
+    assert shown <= rooms
+    assert len(shown) > 15
