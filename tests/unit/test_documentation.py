@@ -95,7 +95,9 @@ def test_the_recorded_terminal_shows_what_the_demo_prints():
 
 def test_the_picture_of_the_architecture_shows_rooms_that_are_there():
     """A module that is renamed is renamed there, too."""
-    text = " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", PICTURE.read_text("utf-8")))
+    text = " ".join(
+        re.findall(r"<text[^>]*>([^<]*)</text>", PICTURE.read_text("utf-8"))
+    )
     rooms = {path.stem for path in (ROOT / "dify_workflow_async").iterdir()}
 
     shown = set(re.findall(r"\b_[a-z_]+\b", text))
