@@ -24,11 +24,11 @@ COMMON = {field.name for field in attrs.fields(Event)}
 def tables() -> str:
     """Write a table of all events, and one of the fields of each."""
     lines = [
-        "| event | class | since | until before | what it says |",
-        "| --- | --- | --- | --- | --- |",
+        "| event | class | since | what it says |",
+        "| --- | --- | --- | --- |",
         *(
-            f"| [`{name}`](#{name}) | `{cls.__name__}` | {cls.since} | {cls.gone}"
-            f" | {summary(cls)} |"
+            f"| [`{name}`](#{name}) | `{cls.__name__}`"
+            f" | {versions(cls.since, cls.gone)} | {summary(cls)} |"
             for name, cls in EVENTS.items()
         ),
     ]
@@ -37,8 +37,8 @@ def tables() -> str:
         if fields := [each for each in attrs.fields(cls) if each.name not in COMMON]:
             lines += [
                 "",
-                "| field | type | since | until before | what it is |",
-                "| --- | --- | --- | --- | --- |",
+                "| field | type | since | what it is |",
+                "| --- | --- | --- | --- |",
                 *(row(cls, field) for field in fields),
             ]
     return "\n".join([*lines, ""])
@@ -49,7 +49,12 @@ def row(cls: type[Event], field: attrs.Attribute[object]) -> str:
     since, gone = (field.metadata.get(key, "") for key in ("since", "gone"))
     about = described(cls).get(field.name, "").removesuffix(".")
     kind = str(field.type).removesuffix(" | None")
-    return f"| `{field.name}` | `{kind}` | {since} | {gone} | {about} |"
+    return f"| `{field.name}` | `{kind}` | {versions(since, gone)} | {about} |"
+
+
+def versions(since: str, gone: str) -> str:
+    """Tell from which version on, and since which no more."""
+    return ", ".join(part for part in (since, gone and f"gone in {gone}") if part)
 
 
 def summary(cls: type[Event]) -> str:
