@@ -14,6 +14,7 @@ import pkgutil
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
+from types import ModuleType
 
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
@@ -30,35 +31,40 @@ UNSEEN = ("__main__", "worker", "cli")
 log = logging.getLogger(__name__)
 
 
-def modules(path: list[str], prefix: str) -> Iterator[str]:
-    """Names of all modules below *prefix*, private ones included."""
-    for module in pkgutil.iter_modules(path, f"{prefix}."):
-        if module.name.rpartition(".")[2] not in UNSEEN:
-            yield module.name
-            if module.ispkg:
-                package = importlib.import_module(module.name)
-                yield from modules(list(package.__path__), module.name)
+def load(name: str) -> Iterator[tuple[str, ModuleType]]:
+    """Import a module and all below it, private ones included."""
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if "._" not in name or str(error.name).startswith(PACKAGE):
+            raise
+        return  # It needs an extra that is not installed.
+    yield name, module
+    for inner in pkgutil.iter_modules(getattr(module, "__path__", ())):
+        if inner.name not in UNSEEN:
+            yield from load(f"{name}.{inner.name}")
 
 
 @cache
-def all_modules() -> list[str]:
-    return [PACKAGE, *modules(list(dify_workflow_async.__path__), PACKAGE)]
+def loaded() -> dict[str, ModuleType]:
+    return dict(load(PACKAGE))
 
 
-def public_modules() -> list[str]:
-    return [name for name in all_modules() if "._" not in name]
+def public() -> Iterator[tuple[str, str, object]]:
+    """Each public name, with its module and its value."""
+    for module, here in loaded().items():
+        if "._" not in module:
+            yield from ((module, name, getattr(here, name)) for name in here.__all__)
 
 
 def said() -> dict[str, list[tuple[object, list[str]]]]:
     """By name: each value of a module below which something is said, and that."""
     found: dict[str, list[tuple[object, list[str]]]] = defaultdict(list)
-    for name in all_modules():
-        here = importlib.import_module(name)
-        for (scope, attribute), lines in (
-            ModuleAnalyzer.for_module(name).find_attr_docs().items()
-        ):
+    for module, here in loaded().items():
+        docs = ModuleAnalyzer.for_module(module).find_attr_docs()
+        for (scope, name), lines in docs.items():
             if not scope:
-                found[attribute].append((getattr(here, attribute, None), lines))
+                found[name].append((getattr(here, name, None), lines))
     return found
 
 
@@ -68,32 +74,24 @@ def lend(_app: Sphinx) -> None:
     Sphinx keeps one analyzer for each module, and autodoc asks that.
     """
     texts = said()
-    for module in public_modules():
-        analyzer = ModuleAnalyzer.for_module(module)
-        here = importlib.import_module(module)
-        for name in here.__all__:
-            for value, lines in texts.get(name, ()):
-                if value is getattr(here, name):
-                    analyzer.attr_docs.setdefault(("", name), lines)
+    for module, name, value in public():
+        docs = ModuleAnalyzer.for_module(module).find_attr_docs()
+        for other, lines in texts.get(name, ()):
+            if other is value:
+                docs.setdefault(("", name), lines)
 
 
 def check(_app: Sphinx, env: BuildEnvironment) -> None:
-    """Warn of each public name that no page has."""
+    """Warn of each public name that no page has, here or where it comes from."""
     shown = defaultdict(list)
     for full in env.domains.python_domain.objects:
         module, _, name = full.rpartition(".")
-        shown[name].append(module)
-    for module in public_modules():
-        here = importlib.import_module(module)
-        for name in here.__all__:
-            full = f"{module}.{name}"
-            value = getattr(here, name)
-            if full not in all_modules() and not any(
-                getattr(importlib.import_module(other), name, None) is value
-                for other in shown[name]
-                if other in all_modules()
-            ):
-                log.warning("no page of the reference has %s", full)
+        if module in loaded():
+            shown[name].append(getattr(loaded()[module], name, None))
+    for module, name, value in public():
+        is_module = f"{module}.{name}" in loaded()
+        if not is_module and not any(value is other for other in shown[name]):
+            log.warning("no page of the reference has %s.%s", module, name)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
