@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 import runpy
+import shlex
+import tomllib
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from dify_workflow_async.cli._app import cli
 
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +38,61 @@ def test_every_file_that_a_page_makes_is_used_by_it(page):
 
     for name in KEPT.findall(text):
         assert re.search(USED.format(re.escape(name)), text, re.MULTILINE), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_blocks_are_run_or_are_no_code(page):
+    """Python and YAML are run or kept, ``sh`` is for what a test cannot do."""
+    text = page.read_text("utf-8")
+
+    languages = set(re.findall(r"^```([\w-]+)$", text, re.MULTILINE))
+    assert languages <= {"python", "console", "yaml", "sh", "text"}
+    assert text.count("```yaml\n") == text.count("```yaml\n# ")
+
+
+def shell_commands() -> Iterator[list[str]]:
+    """The words behind ``dify-workflow`` in the blocks that are not run."""
+    for page in PAGES:
+        for language, block in BLOCK.findall(page.read_text("utf-8")):
+            lines = block.replace("\\\n", " ").splitlines()
+            for line in lines if language == "sh" else ():
+                words = shlex.split(line, comments=True)
+                if words[:1] == ["dify-workflow"]:
+                    yield words[1:]
+
+
+def test_commands_that_are_not_run_have_options_that_there_are():
+    """What a reader types is understood, although no test types it."""
+    commands = list(shell_commands())
+
+    for name, *words in commands:
+        known = {option for each in cli.commands[name].params for option in each.opts}
+        assert {word for word in words if word.startswith("-")} <= known, words
+    assert len(commands) >= 5
+
+
+def test_extras_are_those_of_the_package():
+    """What is to be installed can be installed."""
+    text = "".join(page.read_text("utf-8") for page in PAGES)
+    named = {
+        extra
+        for extras in re.findall(r"dify-workflow-async\[([a-z,]+)\]", text)
+        for extra in extras.split(",")
+    }
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+    assert named <= set(project["optional-dependencies"])
+    assert {"cli", "batch", "engine"} <= named
+
+
+@pytest.mark.parametrize("readme", [README, CHINESE], ids=["English", "Chinese"])
+def test_links_of_the_readmes_lead_somewhere(readme):
+    """Sphinx looks after those of the other pages."""
+    links = re.findall(r"\]\(([^)#]+)\)", readme.read_text("utf-8"))
+    own = [link for link in links if not link.startswith("https://")]
+
+    assert [link for link in own if not (ROOT / link).exists()] == []
+    assert len(own) > 5
 
 
 def test_both_readmes_have_the_same_blocks():
