@@ -1,9 +1,10 @@
-"""Run the examples of README.md and docs/ as tests, against a local server.
+"""Run the examples of both READMEs and docs/ as tests, against a local server.
 
 Every ``python`` block is run, in the order of its page. Blocks of a page share their
 names, one event loop and one directory, ``folder``, and may use ``await`` as in
 ``python -m asyncio``. Of every ``console`` block the commands behind ``$`` are run, and
-what they print is compared with what the block shows.
+what they print is compared with what the block shows. A ``python`` or ``yaml`` block that
+begins with ``# name.py`` is kept as that file instead, for a command to use.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
 API_KEY = "app-documentation"
 RUNNER = "_runner"
 FOLDER = "_folder"
+SERVERS = "_servers"
+SETTINGS = "_settings"
 
 
 # What starts many processes of its own, or counts on its share of the machine.
@@ -108,8 +112,18 @@ def local_server(
     return demo_server
 
 
+def keep(example: Example) -> bool:
+    """Keep a block as the file that its first line names, if it does."""
+    named = re.match(r"# ([\w-]+\.(?:py|yml))\n", example.parsed)
+    if named:
+        example.namespace["folder"].joinpath(named[1]).write_text(example.parsed)
+    return named is not None
+
+
 def evaluate(example: Example) -> None:
     """Execute a block; if it awaits at the top level, in the loop of its page."""
+    if keep(example):
+        return
     source = pad(example.parsed, example.line + example.parsed.line_offset)
     code = compile(
         source,
@@ -126,10 +140,16 @@ def evaluate(example: Example) -> None:
         exec(code, namespace)  # noqa: S102
 
 
+def keep_yaml(example: Example) -> None:
+    """Keep a block of YAML, if it names its file."""
+    keep(example)
+
+
 def run_console(example: Example) -> str | None:
     """Run the commands of a block; what they print, if it is not what the block shows."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     folder = example.namespace[FOLDER].name
+    settings = example.namespace[SETTINGS]
     for block in example.parsed.removeprefix("$ ").split("\n$ "):
         lines = block.splitlines()
         # A command goes on behind a backslash.
@@ -139,7 +159,8 @@ def run_console(example: Example) -> str | None:
             check=False,
             shell=True,
             cwd=folder,
-            env=os.environ | {"PATH": path, "PYTHONASYNCIODEBUG": ""},  # as yours is
+            # As a reader's is, who has no debug mode.
+            env=os.environ | settings | {"PATH": path, "PYTHONASYNCIODEBUG": ""},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -157,12 +178,32 @@ def open_page(namespace: dict[str, Any]) -> None:
     namespace["__name__"] = "__main__"
     namespace[RUNNER] = asyncio.Runner()
     namespace[FOLDER] = tempfile.TemporaryDirectory()
+    namespace[SERVERS], namespace[SETTINGS] = [], {}
     namespace["folder"] = Path(namespace[FOLDER].name)
+    namespace["serve"] = lambda *apps: serve(namespace, *apps)
+
+
+def serve(namespace: dict[str, Any], *apps: str) -> None:
+    """Start ``dify-workflow serve`` for the commands of a page, with what it prints."""
+    command = [sys.executable, "-m", "dify_workflow_async.cli", "serve", "--port=0"]
+    server = subprocess.Popen(  # noqa: S603 - the command is ours
+        [*command, *apps],
+        cwd=namespace["folder"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    namespace[SERVERS].append(server)
+    for _ in range(2):
+        export = re.match(r"export (\w+)=(\S+)", server.stdout.readline())
+        namespace[SETTINGS][export[1]] = export[2]
 
 
 def close_page(namespace: dict[str, Any]) -> None:
     """Close the loop of a page, cancelling what it left running."""
     namespace[RUNNER].close()
+    for server in namespace[SERVERS]:
+        server.terminate()
+        server.communicate(timeout=10)
     namespace[FOLDER].cleanup()
 
 
@@ -173,10 +214,11 @@ pytest_collect_file = Sybil(
     parsers=[
         DocTestDirectiveParser(ELLIPSIS),
         python_blocks,
+        CodeBlockParser("yaml", keep_yaml),
         CodeBlockParser("console", run_console),
         SkipParser(),
     ],
-    patterns=["README.md", "docs/*.md", "docs/*/*.md"],
+    patterns=["README.md", "README.zh.md", "docs/*.md", "docs/*/*.md"],
     setup=open_page,
     teardown=close_page,
     fixtures=["local_server"],

@@ -249,7 +249,8 @@ def docs(session: nox.Session) -> None:
         "python", "-Im", "sphinx", "-n", "-T", "-W", "--keep-going",
         "-b", "html", "-d", str(out / "doctrees"), "docs", str(out / "html"),
     )  # fmt: skip
-    session.run("pytest", "README.md", "docs", env=tested(session))
+    pages = ("README.md", "README.zh.md", "docs")
+    session.run("pytest", *pages, env=tested(session))
 
 
 @nox.session(python=PYTHONS[0], requires=["build"])

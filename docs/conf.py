@@ -1,12 +1,17 @@
 """Build with ``nox -s docs``; needs no network."""
 
+import sys
+
 from importlib.metadata import version as installed_version
+from pathlib import Path
 
 from docutils.nodes import Element, TextElement
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
+
+sys.path.append(str(Path(__file__).with_name("_make")))
 
 project = "dify-workflow-async"
 author = "The dify-workflow-async developers"
@@ -20,6 +25,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
+    "public",  # of ours, in _make
 ]
 exclude_patterns = ["_build"]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .journal import Journal
 
 OnProgress = Callable[[Progress], object]
-"""Called in the event loop: it must not block. What it raises is logged."""
+"""Called in the event loop, so it must not block; what it raises is logged."""
 
 
 class BatchOptions(TypedDict, total=False):

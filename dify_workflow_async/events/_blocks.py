@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import attrs
 
 from ..models import ExecutionMetadata
-from ._base import Event
+from ._base import Event, versioned
 
 
 @attrs.frozen(kw_only=True, init=False, repr=False, eq=False)
@@ -42,7 +42,7 @@ class _BlockNext(_Block):
     """A round of an iteration or loop began."""
 
     index: int | None = None
-    duration: float | None = None
+    duration: float | None = versioned(gone="1.9.0")
 
 
 @attrs.frozen(kw_only=True, init=False, repr=False, eq=False)
@@ -73,6 +73,7 @@ class IterationStarted(_BlockStarted):
     """An iteration began; ``metadata["iteration_length"]`` tells the rounds."""
 
     event_name: ClassVar[str] = "iteration_started"
+    since: ClassVar[str] = "0.6.9"
 
 
 @attrs.frozen(kw_only=True, repr=False, eq=False)
@@ -80,8 +81,9 @@ class IterationNext(_BlockNext):
     """The next item; ``index`` counts from 0."""
 
     event_name: ClassVar[str] = "iteration_next"
+    since: ClassVar[str] = "0.6.9"
 
-    pre_iteration_output: Any = None
+    pre_iteration_output: Any = versioned(gone="1.9.0")  # noqa: RUF009 - a field
 
 
 @attrs.frozen(kw_only=True, repr=False, eq=False)
@@ -89,6 +91,7 @@ class IterationCompleted(_BlockCompleted):
     """An iteration ended; items that failed and were passed over are null."""
 
     event_name: ClassVar[str] = "iteration_completed"
+    since: ClassVar[str] = "0.6.9"
 
 
 @attrs.frozen(kw_only=True, repr=False, eq=False)
@@ -96,6 +99,7 @@ class LoopStarted(_BlockStarted):
     """A loop began; ``metadata["loop_length"]`` tells the most rounds."""
 
     event_name: ClassVar[str] = "loop_started"
+    since: ClassVar[str] = "1.0.1"
 
 
 @attrs.frozen(kw_only=True, repr=False, eq=False)
@@ -103,6 +107,7 @@ class LoopNext(_BlockNext):
     """The next round; ``index`` counts from 1."""
 
     event_name: ClassVar[str] = "loop_next"
+    since: ClassVar[str] = "1.0.1"
 
     pre_loop_output: Any = None
 
@@ -112,6 +117,7 @@ class LoopCompleted(_BlockCompleted):
     """A loop ended."""
 
     event_name: ClassVar[str] = "loop_completed"
+    since: ClassVar[str] = "1.0.1"
 
 
 @attrs.frozen(kw_only=True, init=False, repr=False, eq=False)
@@ -123,22 +129,26 @@ class _Branch(Event):
     parent_parallel_id: str | None = None
     parent_parallel_start_node_id: str | None = None
     iteration_id: str | None = None
-    loop_id: str | None = None
+    loop_id: str | None = versioned(since="1.0.1")
     created_at: datetime | None = None
 
 
 @attrs.frozen(kw_only=True, repr=False, eq=False)
 class ParallelBranchStarted(_Branch):
-    """A parallel branch began (servers 0.8.0 to 1.8.1)."""
+    """A parallel branch began."""
 
     event_name: ClassVar[str] = "parallel_branch_started"
+    since: ClassVar[str] = "0.8.0"
+    gone: ClassVar[str] = "1.9.0"
 
 
 @attrs.frozen(kw_only=True, repr=False, eq=False)
 class ParallelBranchFinished(_Branch):
-    """A parallel branch ended (servers 0.8.0 to 1.8.1)."""
+    """A parallel branch ended."""
 
     event_name: ClassVar[str] = "parallel_branch_finished"
+    since: ClassVar[str] = "0.8.0"
+    gone: ClassVar[str] = "1.9.0"
 
     status: str | None = None
     error: str | None = None

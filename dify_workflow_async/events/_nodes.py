@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import attrs
 
 from ..models import ExecutionMetadata, File
-from ._base import Event
+from ._base import Event, versioned
 
 
 @attrs.frozen(kw_only=True, init=False, repr=False, eq=False)
@@ -18,8 +18,10 @@ class _Node(Event):
 
     Attributes:
         id: the execution id: a node in an iteration has a new one each time.
-        index: always 1 in live streams since 1.9.
-        predecessor_node_id: None since 1.9.
+        node_id: of the node in the workflow.
+        node_type: such as ``llm``; an open set.
+        index: the node's place in the run; mostly 1 since 1.9.0.
+        predecessor_node_id: the node before it.
         iteration_id: the iteration node around this node.
         loop_id: the loop node around this node.
     """
@@ -29,9 +31,9 @@ class _Node(Event):
     node_type: str | None = None
     title: str = ""
     index: int | None = None
-    predecessor_node_id: str | None = None
+    predecessor_node_id: str | None = versioned(gone="1.9.0")
     inputs: Mapping[str, Any] | None = None
-    inputs_truncated: bool | None = None
+    inputs_truncated: bool | None = versioned(since="1.9.0")
     created_at: datetime | None = None
     iteration_id: str | None = None
     loop_id: str | None = None
@@ -39,12 +41,19 @@ class _Node(Event):
 
 @attrs.frozen(kw_only=True, repr=False, eq=False)
 class NodeStarted(_Node):
-    """A node began. Stop, crash and pause leave it without a `NodeFinished`."""
+    """A node began. Stop, crash and pause leave it without a `NodeFinished`.
+
+    Attributes:
+        inputs: None in streams since 1.9.0.
+        extras: such as the ``icon`` of a tool.
+        agent_strategy: its ``name`` and ``icon``, for an agent.
+    """
 
     event_name: ClassVar[str] = "node_started"
+    since: ClassVar[str] = "0.6.0"
 
     extras: Mapping[str, Any] | None = None
-    agent_strategy: Mapping[str, Any] | None = None
+    agent_strategy: Mapping[str, Any] | None = versioned(since="1.0.0")
 
 
 @attrs.frozen(kw_only=True, init=False, repr=False, eq=False)
@@ -54,13 +63,16 @@ class _NodeEnd(_Node):
     Attributes:
         status: ``succeeded``, ``failed``, ``exception`` (failed and dealt with), or
             ``paused`` in a snapshot.
+        process_data: what the node did, as its type has it: prompts, a request.
         elapsed_time: seconds.
+        execution_metadata: tokens, price, and where in an iteration or loop it was.
+        files: all files among its outputs.
     """
 
     process_data: Mapping[str, Any] | None = None
-    process_data_truncated: bool | None = None
+    process_data_truncated: bool | None = versioned(since="1.9.0")
     outputs: Mapping[str, Any] | None = None
-    outputs_truncated: bool | None = None
+    outputs_truncated: bool | None = versioned(since="1.9.0")
     status: str | None = None
     error: str | None = None
     elapsed_time: float | None = None
@@ -74,6 +86,7 @@ class NodeFinished(_NodeEnd):
     """A node ended."""
 
     event_name: ClassVar[str] = "node_finished"
+    since: ClassVar[str] = "0.6.0"
 
 
 @attrs.frozen(kw_only=True, repr=False, eq=False)
@@ -85,5 +98,6 @@ class NodeRetry(_NodeEnd):
     """
 
     event_name: ClassVar[str] = "node_retry"
+    since: ClassVar[str] = "0.14.2"
 
     retry_index: int | None = None

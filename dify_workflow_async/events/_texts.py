@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import attrs
 
-from ._base import Event
+from ._base import Event, versioned
 
 
 @attrs.frozen(kw_only=True, repr=False, eq=False)
@@ -20,25 +20,35 @@ class TextChunk(Event):
     """
 
     event_name: ClassVar[str] = "text_chunk"
+    since: ClassVar[str] = "0.6.0"
 
     text: str = ""
-    from_variable_selector: tuple[str, ...] = ()
+    from_variable_selector: tuple[str, ...] = versioned((), since="0.8.2")
 
 
 @attrs.frozen(kw_only=True, repr=False, eq=False)
 class TextReplace(Event):
-    """All text so far is to be replaced (servers before 0.8.0)."""
+    """All text so far is to be replaced."""
 
     event_name: ClassVar[str] = "text_replace"
+    since: ClassVar[str] = "0.6.0"
+    gone: ClassVar[str] = "0.8.0"
 
     text: str = ""
 
 
 @attrs.frozen(kw_only=True, repr=False, eq=False)
 class ReasoningChunk(Event):
-    """A piece of a model's reasoning (servers from 1.15)."""
+    """A piece of a model's reasoning, if its node keeps that apart from the text.
+
+    Attributes:
+        reasoning: the piece; may be empty.
+        is_final: True for the last piece of a node.
+        message_id: None in workflow apps.
+    """
 
     event_name: ClassVar[str] = "reasoning_chunk"
+    since: ClassVar[str] = "1.15.0"
 
     reasoning: str = ""
     node_id: str | None = None
@@ -51,10 +61,14 @@ class AgentLog(Event):
     """A step of an agent; sent again with the same ``id`` when the step ends.
 
     Attributes:
+        label: what the step is.
+        node_execution_id: of the agent's node.
+        parent_id: of the step around this one.
         status: ``start``, ``success`` or ``error``.
     """
 
     event_name: ClassVar[str] = "agent_log"
+    since: ClassVar[str] = "1.0.0"
 
     id: str | None = None
     label: str | None = None
@@ -91,6 +105,7 @@ class TtsMessage(_Speech):
     """A piece of speech; it may come after `WorkflowFinished` (servers before 1.13)."""
 
     event_name: ClassVar[str] = "tts_message"
+    since: ClassVar[str] = "0.6.14"
 
 
 @attrs.frozen(kw_only=True, repr=False, eq=False)
@@ -98,3 +113,4 @@ class TtsMessageEnd(_Speech):
     """The speech is complete; ``audio`` is empty."""
 
     event_name: ClassVar[str] = "tts_message_end"
+    since: ClassVar[str] = "0.6.14"

@@ -292,3 +292,4 @@ Step: TypeAlias = (
     | Raw
     | Disconnect
 )
+"""What a scenario is made of."""

@@ -12,7 +12,7 @@ from ._sentences import Tell, error_object
 
 
 PING: Final = b": ping\n\n"
-"""A comment: browsers pass over it, and proxies see that the stream is alive."""
+"""A comment, which browsers pass over, and by which proxies see that all is well."""
 
 RETRY: Final = b"retry: 1000\n\n"
 """Has a browser come back a second after its connection broke; the usual is 3 or 5."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .._call import RunOptions
 
 Unwatched = Literal["stop", "finish"]
-"""What becomes of a run that nobody watches: it is stopped, or runs to its end."""
+"""Whether a run that nobody watches is stopped, or runs to its end."""
 
 
 class RelayHub:

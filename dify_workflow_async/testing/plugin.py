@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["USER", "dify_app", "dify_client", "dify_server", "dify_server_options"]
 
 USER = "test"
+"""The end user for whom ``dify_client`` runs."""
 
 
 @pytest.fixture

@@ -171,3 +171,29 @@ def test_the_table_of_contents_has_what_is_imported_late():
     assert set(events.__all__) <= set(dir(events))
     with pytest.raises(AttributeError, match="has no attribute 'NoSuchEvent'"):
         _ = events.NoSuchEvent
+
+
+def version(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split(".")))
+
+
+@pytest.mark.parametrize("cls", EVENTS.values())
+def test_versions(cls):
+    """An event came before it went, and none of its fields came before it."""
+    assert len(version(cls.since)) == 3
+    assert not cls.gone or version(cls.since) < version(cls.gone)
+    for field in attrs.fields(cls):
+        since, gone = (field.metadata.get(key, "") for key in ("since", "gone"))
+        assert not since or version(since) >= version(cls.since), field.name
+        assert not gone or version(gone) > version(since or cls.since), field.name
+
+
+def test_versions_of_fields():
+    """A field that came later, or went, tells so; its default is as any other's."""
+    fields = attrs.fields_dict(events.WorkflowStarted)
+
+    assert fields["reason"].metadata == {"since": "1.13.0", "gone": ""}
+    assert fields["sequence_number"].metadata == {"since": "", "gone": "1.4.2"}
+    assert fields["inputs"].metadata == {}
+    assert events.WorkflowStarted().reason is None
+    assert events.TextChunk().from_variable_selector == ()

@@ -121,6 +121,7 @@ class OpenAIModel:
 
 
 Model: TypeAlias = StubModel | OpenAIModel
+"""What answers for all models of an exported app."""
 
 
 @attrs.frozen(kw_only=True)

@@ -12,6 +12,7 @@ from ._base import Fault
 
 
 FaultPlan: TypeAlias = Callable[[ReceivedRequest], Fault | None]
+"""Which fault a request meets, or None; called once for each request."""
 
 MAX_KEPT: Final = 10_000
 

@@ -13,6 +13,7 @@ from multidict import CIMultiDict
 
 
 How: TypeAlias = Literal["fin", "rst"]
+"""Whether a connection is closed as usual, or reset."""
 
 # `SO_LINGER` on, with no time: closing sends a reset.
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
