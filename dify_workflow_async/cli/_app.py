@@ -13,6 +13,7 @@ from ._record import record
 from ._runs import get, stop
 from ._serve import serve
 from ._upload import upload
+from .doctor import doctor
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -23,6 +24,7 @@ def cli() -> None:
 
 cli.add_command(batch)
 cli.add_command(demo)
+cli.add_command(doctor)
 cli.add_command(form)
 cli.add_command(get)
 cli.add_command(info)

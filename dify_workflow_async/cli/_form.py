@@ -15,6 +15,7 @@ from ..inputs import FileFacts, type_to_send
 from ..models import FileUploadSettings, Form, FormInput
 from ._connection import Connection, connected
 from ._exit import STATUSES, carry_out
+from ._pairs import pairs
 from ._show import lines, moment, show_facts, show_json, show_table, shown
 
 
@@ -47,20 +48,8 @@ def form(
     if given and action is None:
         msg = "--input fills in an answer, and --action says which"
         raise click.UsageError(msg)
-    values = _pairs(given)
+    values = pairs(given)
     carry_out(_form(token, action, values, connection, as_json=as_json))
-
-
-def _pairs(given: Sequence[str]) -> dict[str, list[str]]:
-    """The values of each field; lists of files have several."""
-    values: dict[str, list[str]] = {}
-    for each in given:
-        name, equals, value = each.partition("=")
-        if not (name and equals):
-            msg = f"{each!r} is not NAME=VALUE"
-            raise click.BadParameter(msg, param_hint="--input")
-        values.setdefault(name, []).append(value)
-    return values
 
 
 async def _form(

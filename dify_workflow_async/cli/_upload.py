@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
 from pathlib import Path
+
 import click
 
 from .. import WorkflowClient
@@ -78,7 +81,7 @@ async def _upload(
 def _given(file: str, name: str | None, mime_type: str | None) -> Upload:
     content: BinaryFile | Path = Path(file)
     if file == "-":
-        content = click.get_binary_stream("stdin")
+        content = sys.stdin.buffer
     return Upload(content, name=name, mime_type=mime_type)
 
 
