@@ -75,9 +75,9 @@ class Follower:
             all_met = met >= (page.total or 0) and not waiting
             page = None if all_met else await page.next_page()
         # Only now, when nothing can fail any more.
-        ended = [entry for entry in fresh.values() if self._take(entry)]
-        ended += self._forget()
-        return sorted(ended, key=_begun)
+        ended = [entry for entry in fresh.values() if self._take(entry)][::-1]
+        # Several begin in a second, and the log has them in their order.
+        return sorted([*self._forget(), *ended], key=_begun)
 
     def _take(self, entry: LogEntry) -> bool:
         """Remember it; True if it is to be told."""

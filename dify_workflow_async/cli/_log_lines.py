@@ -82,8 +82,7 @@ def plain_lines() -> Tell:
 
     def put(line: str, style: str) -> None:
         if fits:
-            text = Text(line, style=style, no_wrap=True, overflow="ellipsis")
-            out.print(text)
+            out.print(Text(line, style=style), no_wrap=True, overflow="ellipsis")
         else:
             click.echo(line)
 

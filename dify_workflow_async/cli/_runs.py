@@ -147,6 +147,10 @@ async def _stop_run(
         async with client.attach(ref, timeout=timeout) as stream:
             await stream.stop()
             result = await stream.result()
+    except CannotStop as error:
+        msg = f"no event told the run's task id within {timeout:g} s: give a longer "
+        msg += "--timeout, or the task id"
+        raise CannotStop(msg, run_id=run_id) from error
     except NotFound as error:
         why = (
             "it was started for another end user: name it with --user"

@@ -10,10 +10,10 @@ import click
 
 from .. import WorkflowClient
 from ..errors import (
+    BadRequest,
     DifyError,
     FileTooLarge,
     InvalidInputs,
-    InvalidUpload,
     UnsupportedFileType,
 )
 from ..files import BinaryFile, Upload
@@ -24,7 +24,7 @@ from ._show import show_json, show_table, shown
 from ._text import printable
 
 
-_OF_THE_FILE = (FileTooLarge, InvalidInputs, InvalidUpload, UnsupportedFileType)
+_OF_THE_FILE = (BadRequest, FileTooLarge, InvalidInputs, UnsupportedFileType)
 """What is wrong with one file, so that others may still be taken."""
 
 

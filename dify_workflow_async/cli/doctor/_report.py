@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import attrs
 import click
 
-from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from .._show import console, lines, on_terminal, show_json
@@ -33,28 +33,33 @@ _WIDTH = 10
 def show(finding: Finding) -> None:
     """Print a finding: its mark, what was looked at, the cause, and the remedy."""
     out = console()
-    mark = _mark(finding.mark)
+    has_signs = _has_signs()
+    mark = finding.mark.value if has_signs else _PLAIN[finding.mark]
     head = f"{mark} {finding.check:<{_WIDTH}}  "
-    text = lines(finding.told)
-    remedy = f"→ {finding.remedy}" if mark != _PLAIN[finding.mark] else finding.remedy
+    told, remedy = lines(finding.told), lines(finding.remedy)
+    remedy = f"→ {remedy}" if remedy and has_signs else remedy
     if not on_terminal(out):
-        click.echo(head + text)
-        if finding.remedy:
-            click.echo(" " * len(head) + lines(remedy))
+        click.echo(head + told)
+        if remedy:
+            click.echo(" " * len(head) + remedy)
         return
-    line = Text(head, style=_STYLES[finding.mark], end="")
-    out.print(line, Text(text), sep="")
-    if finding.remedy:
-        out.print(Padding(Text(lines(remedy), style="bold"), (0, 0, 0, len(head))))
+    table = Table.grid()
+    table.add_column(no_wrap=True, style=_STYLES[finding.mark])
+    table.add_column(overflow="fold")
+    table.add_row(head, Text(told))
+    if remedy:
+        table.add_row("", Text(remedy, style="bold"))
+    out.print(table)
 
 
-def _mark(mark: Mark) -> str:
+def _has_signs() -> bool:
+    """True if what is written to can show them."""
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
     try:
         "".join(["→", *(each.value for each in Mark)]).encode(encoding)
     except UnicodeEncodeError:
-        return _PLAIN[mark]
-    return mark.value
+        return False
+    return True
 
 
 def show_all(findings: Iterable[Finding]) -> None:
