@@ -100,9 +100,12 @@ def _features(told: Parameters) -> Iterator[tuple[str, str]]:
     if files is not None and files.enabled:
         words = [f"at most {files.number_limits}"] if files.number_limits else []
         yield "further files", "; ".join([*words, *_files(files)])
-    for name in ("speech_to_text", "text_to_speech"):
-        if (getattr(told, name) or {}).get("enabled"):
-            yield name.replace("_", " "), "yes"
+    for name, feature in (
+        ("speech to text", told.speech_to_text),
+        ("text to speech", told.text_to_speech),
+    ):
+        if feature and feature.get("enabled"):
+            yield name, "yes"
     limits = attrs.asdict(told.system_parameters) if told.system_parameters else {}
     for name, (what, unit) in _LIMITS.items():
         if limits.get(name) is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,11 +11,12 @@ import click
 
 from .. import WorkflowClient
 from ..errors import InvalidInputs
+from ..files import RemoteFile
 from ..inputs import FileFacts, type_to_send
-from ..models import FileUploadSettings, Form, FormInput
+from ..models import FileUploadSettings, Form, FormInput, InputVariable, Parameters
 from ._connection import Connection, connected
 from ._exit import STATUSES, carry_out
-from ._pairs import pairs
+from ._inputs import Given, inputs_of
 from ._show import lines, moment, show_facts, show_json, show_table, shown
 
 
@@ -28,7 +29,8 @@ from ._show import lines, moment, show_facts, show_json, show_table, shown
     "given",
     multiple=True,
     metavar="NAME=VALUE",
-    help="What to fill in. Of a file: its path, or its URL.",
+    help="What to fill in: NAME=TEXT, NAME=@FILE, NAME:=JSON; for a file, also "
+    "NAME=https://...; several times for a list of files.",
 )
 @click.option("--json", "as_json", is_flag=True, help="As the server told it.")
 @connected
@@ -48,28 +50,28 @@ def form(
     if given and action is None:
         msg = "--input fills in an answer, and --action says which"
         raise click.UsageError(msg)
-    values = pairs(given)
-    carry_out(_form(token, action, values, connection, as_json=as_json))
+    carry_out(_form(token, action, given, connection, as_json=as_json))
 
 
 async def _form(
     token: str,
     action: str | None,
-    values: Mapping[str, list[str]],
+    given: Sequence[str],
     connection: Connection,
     *,
     as_json: bool,
 ) -> None:
+    words = list(map(Given.of, given))
     async with connection.client() as client:
         asked = await client.get_form(token)
         if action is None:
             _show(asked, as_json=as_json)
             return
-        checked = _checked(asked, action, values)
-        inputs = {
-            field.output_variable_name or "": await _value(client, field, texts)
-            for field, texts in checked
-        }
+        values = _filled_in(asked, action, words)
+        inputs: dict[str, Any] = {}
+        for field in asked.inputs:
+            name = field.output_variable_name or ""
+            inputs[name] = await _sent(client, field, values[name])
         await client.submit_form(token, action=action, inputs=inputs)
     if as_json:
         show_json({"action": action, "inputs": inputs})
@@ -115,8 +117,11 @@ def _takes(field: FormInput) -> Iterator[str]:
 
 
 def _options(field: FormInput) -> list[str]:
-    value = (field.option_source or {}).get("value")
-    return [shown(x) for x in value] if isinstance(value, list) else []
+    match (field.option_source or {}).get("value"):
+        case [*values]:
+            return list(map(shown, values))
+        case _:
+            return []
 
 
 def _proposed(asked: Form, field: FormInput) -> str | None:
@@ -131,70 +136,61 @@ def _proposed(asked: Form, field: FormInput) -> str | None:
 # -- answering -------------------------------------------------------------------------
 
 
-def _checked(
-    asked: Form, action: str, values: Mapping[str, list[str]]
-) -> list[tuple[FormInput, list[str]]]:
-    """Each field with its values.
+def _filled_in(asked: Form, action: str, given: Sequence[Given]) -> dict[str, Any]:
+    """The value of each field, with what the form proposes for those not given.
 
     Raises:
-        InvalidInputs: all that does not fit the form, before anything is sent.
+        InvalidInputs: what does not fit the form, before anything is sent.
     """
+    fields = {x.output_variable_name or "": x for x in asked.inputs}
+    like_inputs = [InputVariable(variable=x, type=y.type) for x, y in fields.items()]
+    values = inputs_of(Parameters(user_input_form=tuple(like_inputs)), given, {})
     problems: list[str] = []
     buttons = [x.id or "" for x in asked.user_actions]
     if action not in buttons:
         has = ", ".join(buttons) or "none"
         problems.append(f"--action: there is no {action!r}; the form has {has}")
-    fields = {x.output_variable_name or "": x for x in asked.inputs}
     problems += [
         f"{name}: the form has no such field; it has {', '.join(fields) or 'none'}"
         for name in values
         if name not in fields
     ]
-    found: list[tuple[FormInput, list[str]]] = []
     for name, field in fields.items():
-        proposed = _proposed(asked, field)
-        texts = values.get(name) or ([] if proposed is None else [proposed])
-        problems += [f"{name}: {why}" for why in _problems(field, texts)]
-        found.append((field, texts))
+        if name not in values:
+            values[name] = [] if field.type == "file-list" else _proposed(asked, field)
+        problems += [f"{name}: {why}" for why in _problems(field, values[name])]
     if problems:
         raise InvalidInputs(problems)
-    return found
+    return values
 
 
-def _problems(field: FormInput, texts: Sequence[str]) -> Iterator[str]:
-    if field.type == "file-list":
-        return
-    if not texts:
+def _problems(field: FormInput, value: Any) -> Iterator[str]:
+    if value is None:
         yield "must be filled in"
-    if len(texts) > 1:
-        yield "is filled in twice"
-    options = _options(field)
-    if field.type == "select" and options and texts and texts[0] not in options:
-        yield f"{texts[0]!r} is none of {', '.join(options)}"
+    options = _options(field) if field.type == "select" else []
+    if options and value is not None and value not in options:
+        yield f"{value!r} is none of {', '.join(options)}"
 
 
-async def _value(client: WorkflowClient, field: FormInput, texts: list[str]) -> Any:
-    """What is sent for a field: its text, or the files that it names."""
-    if field.type == "file-list":
-        return [await _file(client, field, text) for text in texts]
-    if field.type == "file":
-        return await _file(client, field, texts[0])
-    return texts[0]
-
-
-async def _file(client: WorkflowClient, field: FormInput, text: str) -> dict[str, Any]:
-    """A file as forms take it (specification, section 1.8), uploaded if it is here."""
-    if text.startswith(("http://", "https://")):
-        name = PurePosixPath(urlsplit(text).path).name
-        kind = _kind(field, FileFacts(name=name, method="remote_url"))
-        return {"type": kind, "transfer_method": "remote_url", "url": text}
-    uploaded = await client.upload(Path(text))
-    facts = FileFacts(name=uploaded.name, mime_type=uploaded.mime_type)
-    return {
-        "type": _kind(field, facts),
-        "transfer_method": "local_file",
-        "upload_file_id": uploaded.id,
-    }
+async def _sent(client: WorkflowClient, field: FormInput, value: Any) -> Any:
+    """What is sent for a value: files as forms take them (specification, 1.8)."""
+    match value:
+        case [*values] if field.type == "file-list":
+            return [await _sent(client, field, each) for each in values]
+        case RemoteFile():
+            name = PurePosixPath(urlsplit(value.url).path).name
+            kind = _kind(field, FileFacts(name=name, method="remote_url"))
+            return {"type": kind, "transfer_method": "remote_url", "url": value.url}
+        case Path():
+            file = await client.upload(value)
+            facts = FileFacts(name=file.name, mime_type=file.mime_type)
+            return {
+                "type": _kind(field, facts),
+                "transfer_method": "local_file",
+                "upload_file_id": file.id,
+            }
+        case _:
+            return value
 
 
 def _kind(field: FormInput, facts: FileFacts) -> str:

@@ -119,8 +119,8 @@ async def test_answer_for_programs():
             ["--action", "send", "-i", "tone=kind", "-i", "x=1"],
             "x: the form has no such",
         ),
-        (["--action", "send", "-i", "tone=kind", "-i", "tone=firm"], "filled in twice"),
-        (["--action", "send", "-i", "tone"], "'tone' is not NAME=VALUE"),
+        (["--action", "send", "-i", "tone=kind", "-i", "tone=firm"], "given twice"),
+        (["--action", "send", "-i", "tone"], "'tone': NAME=TEXT"),
         (["-i", "tone=kind"], "--action says which"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -137,7 +137,7 @@ async def test_answers_that_do_not_fit(answer, says):
 
 
 async def test_files(tmp_path):
-    """A path is uploaded, a URL is for the server to fetch."""
+    """Those of this machine are uploaded, a URL is for the server to fetch."""
     kinds = {"allowed_file_types": ["document", "image"]}
     fields = [
         {"output_variable_name": "one", "type": "file", **kinds},
@@ -150,7 +150,7 @@ async def test_files(tmp_path):
         shown = await place.run("form", token)
         done = await place.run(
             *("form", token, "--action", "approve", "--user", "ada"),
-            *("-i", f"one={path}", "-i", f"many={link}", "-i", f"many={path}"),
+            *("-i", f"one=@{path}", "-i", f"many={link}", "-i", f"many=@{path}"),
             "--json",
         )
 

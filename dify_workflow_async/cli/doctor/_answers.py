@@ -94,7 +94,7 @@ def _told_by(headers: Mapping[str, str]) -> str:
 def _judge_unexpected(error: UnexpectedAnswer, base_url: str) -> Finding:
     headers = {name.lower(): x for name, x in (error.headers or {}).items()}
     location = headers.get("location", "").partition("?")[0]
-    if error.status is None or error.headers is None:
+    if error.headers is None:
         told = f"what listens there speaks no HTTP: {printable(error.message)}"
         remedy = (
             "correct the port of the base URL, or use https:// if it is one for TLS"

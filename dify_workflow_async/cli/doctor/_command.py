@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
 
-from ...batch.tables._shape import Shape
 from ...models import Parameters
 from .._connection import Connection, connected
 from .._exit import DONE, FAILED, carry_out
-from .._pairs import pairs
+from .._inputs import Given, inputs_of
 from ._examine import Notes, Trial, examine
 from ._finding import Mark
 from ._report import show, show_all
 
 
 _EPILOG = """\b
-Exit status: 0 nothing is wrong; 1 something is (✗), or with --strict is in doubt (!);
+Exit status: 0 nothing is wrong; 1 something is, or with --strict is in doubt;
 2 wrong options; 130 interrupted.
 """
 
@@ -38,7 +36,7 @@ Exit status: 0 nothing is wrong; 1 something is (✗), or with --strict is in do
     "given",
     multiple=True,
     metavar="NAME=VALUE",
-    help="An input of that run; of a file: its path, or its URL.",
+    help="An input of that run, as `run` takes it.",
 )
 @click.option(
     "--timeout",
@@ -65,16 +63,12 @@ def doctor(
     with --run, at the pace of a run's events, which tells of proxies that buffer, cut
     or lose them. Each trouble is named with its cause and what to do.
     """
-    words = pairs(given)
-    if words and not may_run:
+    if given and not may_run:
         msg = "--input is for the run that --run asks for"
         raise click.UsageError(msg)
 
     def inputs(form: Parameters) -> Mapping[str, Any]:
-        shape = Shape.of(None, form, Path())
-        return {name: texts[0] for name, texts in words.items()} | shape.inputs(
-            {name: "\n".join(texts) for name, texts in words.items()}
-        )
+        return inputs_of(form, map(Given.of, given), {})
 
     trial = Trial(inputs=inputs, timeout=timeout) if may_run else None
     carry_out(_doctor(connection, trial, strict=strict, as_json=as_json))

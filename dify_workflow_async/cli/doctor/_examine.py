@@ -178,5 +178,5 @@ async def _run(
     watched = await watch(client, inputs, timeout=trial.timeout)
     # The last thing asked before the run's end, if files were uploaded before it.
     runs = [each for each in ear.heard[asked:] if each.path.endswith("/workflows/run")]
-    headers = runs[0].headers if runs else {}
+    headers: Mapping[str, str] = runs[0].headers if runs else {}
     notes.take(*judge_run(watched, base_url=client.base_url, headers=headers))

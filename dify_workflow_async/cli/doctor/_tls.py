@@ -122,7 +122,7 @@ _NOT_TLS = {
 
 
 def _judge_certificate(step: Step, now: datetime) -> Finding:
-    certificate = step.tells.get("certificate") or {}
+    certificate: Mapping[str, Any] = step.tells.get("certificate") or {}
     told = f"{step.tells['version']}, with a certificate of {_issuer(certificate)}"
     ends = _end_of(certificate)
     if ends is None:
