@@ -1,6 +1,9 @@
 """Build with ``nox -s docs``; needs no network."""
 
+import sys
+
 from importlib.metadata import version as installed_version
+from pathlib import Path
 
 from docutils.nodes import Element, TextElement
 from sphinx.addnodes import pending_xref
@@ -14,7 +17,10 @@ copyright = f"2026, {author}"  # noqa: A001
 release = installed_version(project)
 version = release
 
+sys.path.insert(0, str(Path(__file__).parent))  # for command_line.py
+
 extensions = [
+    "command_line",
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",

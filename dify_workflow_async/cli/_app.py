@@ -7,13 +7,13 @@ import click
 from ._app_info import info, parameters
 from ._batch import batch
 from ._demo import demo
+from ._doctor import doctor
 from ._form import form
 from ._logs import logs
 from ._record import record
 from ._runs import get, stop
 from ._serve import serve
 from ._upload import upload
-from .doctor import doctor
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

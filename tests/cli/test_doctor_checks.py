@@ -10,15 +10,19 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dify_workflow_async import errors
-from dify_workflow_async.cli.doctor._address import judge_address
-from dify_workflow_async.cli.doctor._answers import judge_refusal, proxy_of
-from dify_workflow_async.cli.doctor._finding import Mark
-from dify_workflow_async.cli.doctor._network import Step
-from dify_workflow_async.cli.doctor._pace import held_back, judge_run
-from dify_workflow_async.cli.doctor._server import judge_clock, judge_key, judge_version
-from dify_workflow_async.cli.doctor._session import Heard
-from dify_workflow_async.cli.doctor._stream import Beat, Watched
-from dify_workflow_async.cli.doctor._tls import (
+from dify_workflow_async.cli._doctor._address import judge_address
+from dify_workflow_async.cli._doctor._answers import judge_refusal, proxy_of
+from dify_workflow_async.cli._doctor._finding import Mark
+from dify_workflow_async.cli._doctor._network import Step
+from dify_workflow_async.cli._doctor._pace import held_back, judge_run
+from dify_workflow_async.cli._doctor._server import (
+    judge_clock,
+    judge_key,
+    judge_version,
+)
+from dify_workflow_async.cli._doctor._session import Heard
+from dify_workflow_async.cli._doctor._stream import Beat, Watched
+from dify_workflow_async.cli._doctor._tls import (
     judge_connection,
     judge_name,
     judge_tls,
