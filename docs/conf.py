@@ -19,7 +19,10 @@ copyright = f"2026, {author}"  # noqa: A001
 release = installed_version(project)
 version = release
 
+sys.path.insert(0, str(Path(__file__).parent))  # for command_line.py
+
 extensions = [
+    "command_line",
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
