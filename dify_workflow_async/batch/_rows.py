@@ -103,6 +103,8 @@ class Reader:
         if isinstance(given, Claim):
             return Read(given.row, self._index), given
         inputs: Mapping[str, Any] = given
+        if type(inputs) is dict:
+            inputs = {**inputs}  # who makes rows may fill one again and again
         key = digest = ""
         try:
             if not isinstance(given, Mapping):

@@ -146,6 +146,20 @@ async def test_async_rows() -> None:
     await given.aclose()
 
 
+async def test_a_dict_that_is_filled_again() -> None:
+    """Each row keeps what was in it when it was read."""
+
+    def fill() -> Iterator[dict[str, int]]:
+        row: dict[str, int] = {}
+        for row["n"] in range(3):
+            yield row
+
+    found = await read_all(Reader(fill(), None, None))
+    assert [row.inputs for row in found if isinstance(row, Row)] == [
+        {"n": n} for n in range(3)
+    ]
+
+
 async def test_rows_whose_iterator_is_ours() -> None:
     """It is closed, so that a file behind it is not open for long; a given one is not."""
     closed: list[str] = []
