@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from typing import Any, Unpack
 
@@ -27,6 +28,8 @@ from ..hooks import Retry
 from ..models import RunRef, RunResult
 from ._base import checked
 
+
+logger = logging.getLogger("dify_workflow_async")
 
 _BATCH_OPTIONS = frozenset(BatchOptions.__annotations__)
 
@@ -90,6 +93,7 @@ class _Work:
         self._timeout: float | None = options.get("timeout")
         probe = new_run({}, self._defaults, **options)  # checks the options
         self._user = checked_user(probe.user)
+        self._stops = probe.on_cancel == "stop"
 
     def binding(self) -> dict[str, str]:
         """What a journal of these runs is for."""
@@ -143,6 +147,11 @@ class _Work:
         timeout = self._timeout or timeouts.total or timeouts.recovery
         try:
             detail = await wait_for_end(self._api, run_id, timeout=timeout)
+        except asyncio.CancelledError:
+            if self._stops and task_id is not None:
+                # Owned by the client, as the stop of a run that is left is.
+                self._api.lifetime.leave(self._stop(task_id, known.user or self._user))
+            raise
         except RunNotFound as error:
             msg = "the server does not know the run that was started for this row"
             raise RunStateUnknown(msg, run_id=run_id, task_id=task_id) from error
@@ -150,6 +159,13 @@ class _Work:
             msg = f"the run that was started for this row: {error.message}"
             raise RunInterrupted(msg, run_id=run_id, task_id=task_id) from error
         return result_of_detail(detail, known)
+
+    async def _stop(self, task_id: str, user: str) -> None:
+        try:
+            async with asyncio.timeout(self._api.timeouts.stop):
+                await self._api.stop(task_id, user=user)
+        except (DifyError, TimeoutError) as error:
+            logger.warning("a run that was found again was not stopped: %s", error)
 
 
 class _Told:

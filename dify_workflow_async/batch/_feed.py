@@ -7,10 +7,10 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from .._retry import poll_delay
 from ..errors import RunStateUnknown
 from ..models import RunRef
 from ._ends import RERUN
+from ._held import Held
 from ._rows import BadRow, Read, Reader
 from ._values import BatchItem, Claim, Row, State, Verdict
 
@@ -79,10 +79,7 @@ class Feed:
         self._replay = replay
         self._reading: asyncio.Task[None] | None = None
         self._ready: list[Read] = []
-        self._held: list[Read] = []
-        # How often rows that others hold were asked for, and when they will be next.
-        self._looked = 0
-        self._look_at = 0.0
+        self._held = Held(now)
         self._news = asyncio.Event()  # for who claims
         self._changed: asyncio.Future[None] | None = None  # for who reads
 
@@ -119,6 +116,8 @@ class Feed:
 
     def changed(self) -> None:
         """There may be room again, or a turn."""
+        if self._held:
+            self._news.set()
         if self._changed is not None and not self._changed.done():
             self._changed.set_result(None)
 
@@ -131,7 +130,7 @@ class Feed:
     async def _read_all(self, journal: Journal | None) -> None:
         floor, pace, now = self._floor, self._pace, self._now
         while True:
-            while not floor.has_room():
+            while not floor.has_room() or self._held.come_first:
                 await self._change()
             while wait := pace.wait(now()):
                 await self._turn(wait)
@@ -194,7 +193,7 @@ class Feed:
                 return reads
             if not self._held and (self._reading is None or self._reading.done()):
                 break
-            wait = self._look_at - self._now() if self._held else None
+            wait = self._held.wait or None  # 0: until there is a slot, whose news comes
             try:
                 async with asyncio.timeout(wait):
                     await self._news.wait()
@@ -209,16 +208,19 @@ class Feed:
     def _take_held(self) -> list[Read]:
         """Rows that others worked on, now and then, as far as there are slots."""
         reads: list[Read] = []
-        if self._held and self._now() >= self._look_at:
-            self._looked += 1
-            self._look_at = self._now() + poll_delay(self._looked + 1)
+        if self._held.wait == 0:
             while self._held and self._floor.has_slot():
                 self.claiming += 1
-                reads.append(self._held.pop(0))
+                reads.append(self._held.take())
+        if reads:
+            self._held.were_asked_for()
+            self.changed()  # for who reads
         return reads
 
     def _settle(self, read: Read, claim: Claim) -> None:
         record = claim.record
+        if read.was_held and claim.verdict is not Verdict.HELD:
+            self._held.one_is_free()
         if claim.verdict is Verdict.RUN:
             if read.was_held:  # its turn was given back then
                 self._pace.take(self._now())
@@ -230,9 +232,7 @@ class Feed:
             case Verdict.RECOVER:
                 self._start(read, record.ref)
             case Verdict.HELD:
-                read.was_held = True
-                self._look_at = self._look_at or self._now() + poll_delay(1)
-                self._held.append(read)
+                self._held.add(read)
                 self.claiming -= 1
             case Verdict.UNKNOWN:
                 self._leave(read, _item(read.row, State.UNKNOWN, claim, _unknown()))
@@ -255,10 +255,12 @@ class Feed:
 
     def _leave_what_waits(self) -> None:
         """Let go of rows that were read and will not be started; nothing claimed them."""
-        self.claiming += len(self._held)
-        for read in self._ready + self._held:
+        for read in self._ready:
             self._leave(read)
-        self._ready, self._held = [], []
+        self._ready = []
+        while self._held:
+            self.claiming += 1
+            self._leave(self._held.take())
 
 
 async def _release(journal: Journal, rows: list[Row]) -> None:

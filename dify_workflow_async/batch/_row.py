@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from .._protocol import is_a
 from .._retry import RetryPolicy, pause
 from ..errors import (
     DifyError,
@@ -18,16 +19,17 @@ from ..errors import (
     LeaseLost,
     RunInterrupted,
     RunStateUnknown,
+    UsageError,
 )
-from ..models import RunRef
+from ..models import RunRef, RunResult
 from ._ends import is_worth_repeating, record_of, state_of_error, state_of_outcome
 from ._pace import Pace
-from ._values import BatchItem, State, Work
+from ._rows import is_asked_to_end
+from ._values import BatchItem, Outcome, State, Work
 
 
 if TYPE_CHECKING:
     from ._rows import Read
-    from ._values import Outcome
     from .journal import Journal
 
 
@@ -112,7 +114,11 @@ class RowRun:
         finally:
             self.is_cancellable = False
         plan.pace.went_well()
-        return self._item(state_of_outcome(result), result)
+        if is_a(RunResult, result) or is_a(Outcome, result):
+            return self._item(state_of_outcome(result), result)
+        kind = type(result).__name__
+        msg = f"a row's work returns a RunResult, or what has all of its parts, not {kind}"
+        return self._item(State.FAILED, error=UsageError(msg))
 
     async def _started(self, ref: RunRef) -> None:
         self._ref = ref
@@ -161,20 +167,24 @@ class RowRun:
     # -- ends --------------------------------------------------------------------------
 
     def _cancelled(self) -> DifyError:
+        what = "the batch was left" if is_asked_to_end() else "the work was cancelled"
         if self._ref is not None:
             return RunInterrupted(
-                "the batch was left, and the row's run with it",
+                f"{what}, and the row's run with it",
                 run_id=self._ref.workflow_run_id,
                 task_id=self._ref.task_id,
             )
-        return RunStateUnknown("the batch was left while the row was being started")
+        return RunStateUnknown(f"{what} while the row was being started")
 
     def _failed(self, error: Exception) -> BatchItem:
         state = state_of_error(error, self._ref)
         return self._item(state, getattr(error, "result", None), error)
 
     def _item(
-        self, state: State, result: Outcome | None, error: Exception | None = None
+        self,
+        state: State,
+        result: Outcome | None = None,
+        error: Exception | None = None,
     ) -> BatchItem:
         row = self.row
         return BatchItem(
@@ -201,7 +211,7 @@ class RowRun:
         except LeaseLost as error:
             # What another process finds out about the row is what the journal keeps.
             return attrs.evolve(item, state=State.UNKNOWN, error=error)
-        except JournalError as error:
+        except Exception as error:  # noqa: BLE001 - told to who iterates
             self._plan.broken(error)
         return item
 

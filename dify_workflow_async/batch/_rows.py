@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 
 from collections.abc import (
@@ -17,7 +18,7 @@ import attrs
 
 from .._encode import encode
 from .._protocol import is_a
-from ..errors import ConfigurationError, InvalidInputs
+from ..errors import ConfigurationError, InvalidInputs, UsageError
 from ._values import Claim, Row
 
 
@@ -90,11 +91,20 @@ class Reader:
             BadRow: it cannot be run.
             Exception: what the iterable raises.
         """
-        given = await self._next()
+        try:
+            given = await self._next()
+        except asyncio.CancelledError as error:
+            if is_asked_to_end():
+                raise
+            # A batch that ended here would look like one that is done.
+            msg = "what the rows' iterable waited for was cancelled"
+            raise UsageError(msg) from error
         self._index += 1
         if isinstance(given, Claim):
             return Read(given.row, self._index), given
         inputs: Mapping[str, Any] = given
+        if type(inputs) is dict:
+            inputs = {**inputs}  # who makes rows may fill one again and again
         key = digest = ""
         try:
             if not isinstance(given, Mapping):
@@ -109,9 +119,10 @@ class Reader:
 
     async def close(self) -> None:
         """Close the iterator, unless it was given: then whoever gave it may go on."""
-        close = getattr(self._own, "aclose", None)
-        if close is not None:
-            await close()
+        if (aclose := getattr(self._own, "aclose", None)) is not None:
+            await aclose()
+        elif (close := getattr(self._own, "close", None)) is not None:
+            close()
 
     def _read(self, inputs: Mapping[str, Any], key: str, digest: str = "") -> Read:
         row = Row(index=self._index, key=key, inputs=inputs, digest=digest)
@@ -136,13 +147,20 @@ def _reading(rows: Any) -> tuple[Callable[[], Awaitable[Any]], object]:
         msg = f"rows are an iterable of mappings, not {type(rows).__name__}"
         raise ConfigurationError(msg)
     iterator = iter(rows)
+    own = None if iterator is rows else iterator
 
     async def following() -> Any:
         for row in iterator:
             return row
         raise StopAsyncIteration
 
-    return following, None
+    return following, own
+
+
+def is_asked_to_end() -> bool:
+    """True if this task was cancelled, and not only something that it waits for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _is_async(rows: object) -> TypeGuard[AsyncIterable[Any]]:

@@ -6,13 +6,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum, StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import attrs
 
 from ..models import RunRef
 
 
+@runtime_checkable
 class Outcome(Protocol):
     """What a row's work returns; `models.RunResult` is one.
 

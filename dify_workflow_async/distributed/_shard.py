@@ -125,11 +125,14 @@ async def run_shard(shard: Shard) -> None:
 async def _heed(shard: Shard, journal: Journal, batch: Batch) -> None:
     """Do what who put the rows in asks for, or what would be asked if they could."""
     wish: Wish | None = Wish.GO
-    while wish is Wish.GO:
+    while wish is not Wish.ABORT:  # which may come after a stop, or after a lapse
         await asyncio.sleep(_LATEST)
+        before = wish
         with contextlib.suppress(JournalError):  # the batch will tell
             wish = await journal.wished(shard.batch)
-    (batch.abort if wish is Wish.ABORT else batch.stop)()
+        if before is Wish.GO is not wish:
+            batch.stop()
+    batch.abort()
 
 
 class _Taker:

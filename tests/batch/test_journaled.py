@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from itertools import count
 from typing import Any
 
 import pytest
 
-from dify_workflow_async.batch import Claim, Row, State, Verdict, run_batch
+from dify_workflow_async.batch import Claim, Row, State, Verdict, _held, run_batch
 from dify_workflow_async.batch._rows import digest_of
 from dify_workflow_async.errors import (
     BadRequest,
@@ -190,6 +191,38 @@ async def test_equal_rows_of_one_key_are_one_row() -> None:
     assert [item.attempts for item in items] == [1, 0]
 
 
+async def test_many_equal_rows_of_one_key() -> None:
+    """When the one that runs has ended, the others are told one after another, at once."""
+    gate = asyncio.Event()
+    work = Works(gate=gate)
+    asyncio.get_running_loop().call_later(0.1, gate.set)
+    async with asyncio.timeout(10):
+        items = await collect(batch(work, MemoryJournal(), [{"n": 1}] * 500))
+    assert work.calls == ["1"]
+    assert len(items) == 500
+
+
+async def test_endless_equal_rows_of_one_key(
+    until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that wait for the one that runs are bounded, too."""
+    monkeypatch.setattr(_held, "_MOST", 20)
+    gate, read = asyncio.Event(), count(1)
+
+    def endless() -> Iterator[dict[str, int]]:
+        for _ in read:
+            yield {"n": 1}
+
+    async with batch(Works(gate=gate), MemoryJournal(), endless()) as run:
+        held = run._runner._feed._held
+        await until(lambda: len(held) >= 20)
+        await asyncio.sleep(0.05)
+        assert next(read) <= 20 + 2 * 10 + 1
+        gate.set()
+        for _ in range(21):  # those that are read later have ended, and are skipped
+            await anext(run)
+
+
 async def test_a_row_that_another_process_has(until: Until) -> None:
     """It is asked for again and again, until it ends there; its slot is free meanwhile."""
     other = MemoryJournal()
@@ -209,6 +242,24 @@ async def test_a_row_that_another_process_has(until: Until) -> None:
             assert [item async for item in run] == []
             assert run.summary.rows == 2
     assert work.calls == ["1"]
+
+
+async def test_a_row_that_another_process_has_while_others_are_read(
+    until: Until,
+) -> None:
+    """Its end is told although the rows that are read have no end."""
+    other = MemoryJournal()
+    gate = asyncio.Event()
+    endless = ({"n": n} for n in count())
+    async with batch(Works(gate=gate), other, 1) as theirs:
+        await until(lambda: other.states == {State.RUNNING: 1})
+        mine = MemoryJournal(other.rows)
+        async with asyncio.timeout(10), batch(Works(), mine, endless) as run:
+            assert (await anext(run)).key != "0"
+            gate.set()
+            await anext(theirs)
+            while (await anext(run)).key != "0":
+                pass
 
 
 async def test_a_row_whose_other_process_dies(until: Until) -> None:
@@ -444,6 +495,15 @@ async def test_no_result_is_lost_when_the_journal_fails(call: str) -> None:
     assert failure is GONE
     assert len(items) == len(work.calls) < 10
     assert [item.result is None for item in items].count(True) == (call == "release")
+
+
+async def test_a_journal_that_fails_in_a_way_of_its_own() -> None:
+    """Whatever it raises, the row's item comes out."""
+    journal = MemoryJournal(finish=[OverflowError("too large")])
+    async with batch(Works(), journal, 1) as run:
+        items, failure = await until_failure(run)
+    assert [item.state for item in items] == [State.SUCCEEDED]
+    assert isinstance(failure, OverflowError)
 
 
 async def test_outputs_that_no_journal_can_keep() -> None:

@@ -146,6 +146,46 @@ async def test_async_rows() -> None:
     await given.aclose()
 
 
+async def test_a_dict_that_is_filled_again() -> None:
+    """Each row keeps what was in it when it was read."""
+
+    def fill() -> Iterator[dict[str, int]]:
+        row: dict[str, int] = {}
+        for row["n"] in range(3):
+            yield row
+
+    found = await read_all(Reader(fill(), None, None))
+    assert [row.inputs for row in found if isinstance(row, Row)] == [
+        {"n": n} for n in range(3)
+    ]
+
+
+async def test_rows_whose_iterator_is_ours() -> None:
+    """It is closed, so that a file behind it is not open for long; a given one is not."""
+    closed: list[str] = []
+
+    def generate(name: str) -> Iterator[dict[str, int]]:
+        try:
+            yield {"n": 1}
+            yield {"n": 2}
+        finally:
+            closed.append(name)
+
+    class Source:
+        def __iter__(self) -> Iterator[dict[str, int]]:
+            return generate("own")
+
+    own, given = Reader(Source(), None, None), generate("given")
+    await own.read()
+    await own.close()
+    assert closed == ["own"]
+
+    reader = Reader(given, None, None)
+    await reader.read()
+    await reader.close()
+    assert next(given) == {"n": 2}
+
+
 async def test_rows_that_were_claimed_before() -> None:
     """They keep their key, digest and number, and come with their claim."""
     row = Row(index=41, key="k", inputs={"a": 1}, digest="d")

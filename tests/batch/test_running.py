@@ -8,12 +8,14 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
+import attrs
 import pytest
 
 from dify_workflow_async import errors
-from dify_workflow_async.batch import Progress, State, run_batch
+from dify_workflow_async.batch import Progress, Row, State, run_batch
 from dify_workflow_async.errors import (
     BadRequest,
     ConfigurationError,
@@ -262,6 +264,60 @@ async def test_what_the_rows_raise_comes_last() -> None:
         items, failure = await until_failure(batch)
     assert isinstance(failure, KeyError)
     assert [item.index for item in items] == [0, 1, 2]
+
+
+async def test_a_source_that_waits_for_what_is_cancelled() -> None:
+    """That is an error of the source: the batch does not end as if it were done."""
+
+    async def source() -> AsyncIterator[dict[str, Any]]:
+        yield {"n": 1}
+        await cancelled_elsewhere()
+
+    async with run_batch(Works(), source()) as batch:
+        items, failure = await until_failure(batch)
+    assert [item.state for item in items] == [State.SUCCEEDED]
+    assert isinstance(failure, UsageError)
+    assert "was cancelled" in str(failure)
+
+
+async def cancelled_elsewhere() -> None:
+    """Wait for something that is cancelled."""
+    task = asyncio.create_task(asyncio.sleep(60))
+    task.cancel()
+    await task
+
+
+async def test_a_work_that_waits_for_what_is_cancelled() -> None:
+    """Its row may have run or not; nothing says that the batch was left."""
+
+    async def work(row: Row, **_: Any) -> None:
+        await cancelled_elsewhere()
+
+    (item,) = await collect(run_batch(work, rows(1)))  # type: ignore[arg-type]
+    assert item.state is State.UNKNOWN
+    assert str(item.error) == "the work was cancelled while the row was being started"
+
+
+async def test_a_work_that_returns_no_outcome() -> None:
+    """Its row failed, and says why; what it did is not done again."""
+
+    async def work(row: Row, **_: Any) -> str:
+        return "done"
+
+    items = await collect(run_batch(work, rows(2)))  # type: ignore[arg-type]
+    assert [item.state for item in items] == [State.FAILED] * 2
+    assert isinstance(items[0].error, UsageError)
+    assert "not str" in str(items[0].error)
+
+
+async def test_an_outcome_of_another_class() -> None:
+    """What has all of its parts will do."""
+
+    async def work(row: Row, **_: Any) -> Any:
+        return SimpleNamespace(**attrs.asdict(result(row)))
+
+    (item,) = await collect(run_batch(work, rows(1)))
+    assert item.state is State.SUCCEEDED
 
 
 async def test_a_work_that_ends_the_program() -> None:

@@ -13,7 +13,7 @@ from dify_workflow_async.batch.journal import Journal
 from dify_workflow_async.batch.tables import read_table
 from dify_workflow_async.local import App, LocalServer, Scenario, Sleep
 
-from ._batches import ANSWER, END, INPUTS, STRICT, environment, run, table
+from ._batches import ANSWER, END, INPUTS, STRICT, Process, environment, run, table
 
 
 @pytest.mark.slow
@@ -65,6 +65,36 @@ async def test_interrupt_of_command_and_workers(tmp_path):
             counts = await journal.counts()
         assert counts[State.SUCCEEDED] == server.starts.total() < 200
         assert counts.keys() == {State.SUCCEEDED, State.PENDING}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(150)
+async def test_command_that_is_killed(tmp_path):
+    """Run again, with workers or without, it goes on; its table has each row once."""
+    table(tmp_path / "in.csv", 300, query="query")
+    steps = [*ANSWER.steps[:1], Sleep(seconds=0.05), END]
+    command = ["batch", "in.csv", "-o", "out.csv", "--key", "marker"]
+    journal = ["--journal", "runs.db"]
+    async with LocalServer([App(Scenario(steps=steps, inputs=INPUTS))]) as server:
+        started = Process.start(
+            server, *command, *journal, "--dask", "local", cwd=tmp_path
+        )
+        async with started as process:
+            async with asyncio.timeout(90):
+                while server.starts.total() < 100:  # noqa: ASYNC110 - of other processes
+                    await asyncio.sleep(0.01)
+            process.send(signal.SIGKILL)
+            await process.end()
+        assert not (tmp_path / "out.csv").exists()
+
+        code, _, errors = await run(server, *command, *journal, cwd=tmp_path)
+
+        assert server.starts == {f"m{i}": 1 for i in range(300)}
+    rows = [row.cells for row in read_table(tmp_path / "out.csv")]
+    assert [row["marker"] for row in rows] == [f"m{i}" for i in range(300)]
+    states = {row["run.state"] for row in rows}
+    assert states <= {"succeeded", "unknown"}, errors
+    assert code == len(states - {"succeeded"})
 
 
 async def test_workers_without_a_journal(tmp_path):

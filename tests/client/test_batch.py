@@ -232,7 +232,7 @@ async def test_an_open_journal_stays_open(
 
 
 async def left_running(
-    client: WorkflowClient, where: Path, inputs: dict[str, Any]
+    client: WorkflowClient, where: Path, inputs: dict[str, Any], *, task_id: bool = True
 ) -> RunRef:
     """Start a run, and leave the journal as a process does that is killed meanwhile."""
     ref = await client.start(inputs)
@@ -241,7 +241,8 @@ async def left_running(
         await journal.bind(batch._binding or {})
         read, _ = await batch._reader.read()
         await journal.offer([read.row])
-        await journal.known(read.row, ref)
+        kept = ref if task_id else attrs.evolve(ref, task_id=None)
+        await journal.known(read.row, kept)
     return ref
 
 
@@ -271,6 +272,58 @@ async def test_a_known_run_that_goes_on(serve: Serve, key: str, tmp_path: Path) 
     assert item.state is State.RUNNING
     assert isinstance(item.error, RunInterrupted)
     assert item.error.run_id == ref.workflow_run_id
+
+
+@pytest.mark.parametrize(
+    ("on_cancel", "task_id", "status"),
+    [
+        ("stop", True, "stopped"),
+        ("stop", False, "running"),
+        ("detach", True, "running"),
+    ],
+)
+async def test_a_batch_that_is_left_while_it_waits_for_a_known_run(
+    serve: Serve,
+    key: str,
+    tmp_path: Path,
+    until: Until,
+    on_cancel: Any,
+    task_id: bool,
+    status: str,
+) -> None:
+    """The run is stopped as those are that the batch started, if it is known how."""
+    served = await serve(Node(type="start"), Sleep(seconds=60))
+    where = tmp_path / "runs.db"
+    async with client_of(served, key, on_cancel=on_cancel) as client:
+        ref = await left_running(client, where, {"marker": "a"}, task_id=task_id)
+        async with client.batch([{"marker": "a"}], journal=where) as batch:
+            await until(lambda: batch.progress.running)
+            await asyncio.sleep(0.05)  # the run is read
+            batch.abort()
+            (item,) = [item async for item in batch]
+    assert item.state is State.RUNNING
+    assert isinstance(item.error, RunInterrupted)
+    (run,) = served.server.runs
+    assert (run.id, run.status) == (ref.workflow_run_id, status)
+
+
+async def test_a_known_run_that_cannot_be_stopped(
+    serve: Serve,
+    key: str,
+    tmp_path: Path,
+    until: Until,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is told; the next batch finds the run all the same."""
+    served = await serve(Node(type="start"), Sleep(seconds=60))
+    served.server.fail_next(faults.ErrorPage(status=404), path="*/stop")
+    where = tmp_path / "runs.db"
+    async with client_of(served, key) as client:
+        await left_running(client, where, {"marker": "a"})
+        async with client.batch([{"marker": "a"}], journal=where) as batch:
+            await until(lambda: batch.progress.running)
+            await asyncio.sleep(0.05)
+    assert "was not stopped" in caplog.text
 
 
 async def test_a_known_run_that_the_server_has_forgotten(

@@ -18,7 +18,7 @@ import pytest
 from distributed import Client, LocalCluster
 
 from dify_workflow_async import WorkflowClient
-from dify_workflow_async.batch import BatchItem, Row, State
+from dify_workflow_async.batch import Batch, BatchItem, Row, State
 from dify_workflow_async.batch.journal import Journal
 from dify_workflow_async.distributed import _shard, _workers, run_distributed
 from dify_workflow_async.distributed._shard import Shard, _Taker, run_shard
@@ -315,6 +315,33 @@ async def _strike(journal: Path, token: str) -> None:
             assert connection.execute(gone, (token,)).rowcount == 1
 
     await asyncio.to_thread(strike)
+
+
+async def test_abort_by_a_program_that_was_taken_for_gone(start, monkeypatch, tmp_path):
+    """Its workers have begun to end gracefully by then; they stop their runs all the same."""
+    monkeypatch.setenv("DIFY_API_KEY", KEY)
+    monkeypatch.setattr(_shard, "_LATEST", 0.05)
+    stopped = []
+    stop = Batch.stop
+
+    def note(batch: Batch) -> None:
+        stopped.append(batch)
+        stop(batch)
+
+    async with LocalServer([app(seconds=60)]) as server:
+        client = partial(WorkflowClient, base_url=server.base_url, user="u")
+        async with asyncio.timeout(30), start(rows_of(4), client=client) as batch:
+            while server.starts.total() < 4:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            journal = batch._begun.journal
+            journal._beating.cancel()
+            monkeypatch.setattr(Batch, "stop", note)
+            await _strike(tmp_path / "runs.db", journal.token)
+            while len(stopped) < 2:  # noqa: ASYNC110 - both of the workers
+                await asyncio.sleep(0.01)
+            batch.abort()
+
+        assert {run.status for run in server.runs} == {"stopped"}
 
 
 async def test_workers_that_were_told_to_end(start, server, monkeypatch):

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from dify_workflow_async.batch._values import Record, Row, State, Verdict, Wish
 from dify_workflow_async.batch.journal import Journal
+from dify_workflow_async.batch.journal._process import Process
 from dify_workflow_async.batch.journal._schema import OWNERS
 from dify_workflow_async.batch.journal._writer import alone
 from dify_workflow_async.errors import (
@@ -444,6 +445,31 @@ async def test_wishes_of_one_that_was_taken_for_gone(journal, opened):
     assert await taker.wished(journal.token) is None
     await journal.beat()
     assert await taker.wished(journal.token) is Wish.ABORT
+
+
+async def test_wish_to_abort_outlives_who_had_it(journal, opened, monkeypatch):
+    """All takers can see it for the time of a lease, also if its process has ended."""
+    taker = await opened()
+    await journal.wish(Wish.ABORT)
+    await journal.aclose()
+    monkeypatch.setattr(Process, "has_ended", lambda _: True)
+    await taker.take(1, batch="another")  # which strikes those who are gone
+    assert await taker.wished(journal.token) is Wish.ABORT
+
+    lapse = sa.update(OWNERS).values(expires_at=0)
+    await taker._open.ask(alone, lambda connection: connection.execute(lapse))
+    await taker.take(1, batch="another")
+    assert await taker.wished(journal.token) is None
+
+
+async def test_wish_to_abort_of_one_that_holds_rows(journal, opened, rows):
+    """It is struck when it leaves: its rows are free."""
+    other = await opened()
+    await journal.offer(rows[:1])
+    await journal.known(rows[0], REF)
+    await journal.wish(Wish.ABORT)
+    await journal.aclose()
+    assert [c.verdict for c in await other.offer(rows[:1])] == [Verdict.RECOVER]
 
 
 async def test_inputs_that_are_no_json(journal, rows):

@@ -280,6 +280,16 @@ def test_results_that_are_left(tmp_path):
     assert [row["run.row"] for row in read_table(path)] == ["2"]
 
 
+def test_a_batch_that_was_killed_at_once(tmp_path):
+    """What it leaves has no rows, and is in nobody's way."""
+    results = Results(tmp_path / "a.csv")
+    results.part.touch()
+    with results:
+        results.add(item(0))
+
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
 def test_a_table_that_is_there(tmp_path):
     """It is not replaced unasked, and stays whole until the new one is."""
     path = tmp_path / "a.csv"

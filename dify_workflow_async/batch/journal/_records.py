@@ -68,7 +68,7 @@ def columns_of_end(record: Record) -> dict[str, Any]:
         "error_type": record.error_type,
         "error": _text(record.error),
         "elapsed_time": record.elapsed_time,
-        "total_tokens": None if tokens is None or tokens > _MOST else tokens,
+        "total_tokens": None if tokens is None or abs(tokens) > _MOST else tokens,
         "total_price": None if price is None else str(price),
         "currency": _text(record.currency),
     }

@@ -4,6 +4,9 @@ Safe in both databases, and this is why. Rows of an owner that is in the table o
 are touched by nobody else. An owner is struck from that table only if its lease has
 expired or its process has ended, and its id is never given again. In a turn, our own
 line in the table is read first, and locked: until the commit, nobody strikes us.
+
+Who aborted a batch and left stays in the table until its lease has expired, whatever
+became of its process: those who work at the batch shall all see that it was aborted.
 """
 
 from __future__ import annotations
@@ -156,7 +159,7 @@ class Turn:
         live: set[int] = set()
         for found in self.connection.execute(sa.select(OWNERS).where(which)).all():
             gone = sa.delete(OWNERS).where(OWNERS.c.id == found.id)
-            if not _process_of(found).has_ended():
+            if found.wish == Wish.ABORT.value or not _process_of(found).has_ended():
                 if found.expires_at > self.now:
                     live.add(found.id)
                     continue
@@ -168,10 +171,17 @@ class Turn:
 
     def leave(self) -> None:
         """Strike ourselves: all that we hold is free."""
-        if self.owner is not None:
+        if self._has_aborted:
+            self.beat()  # so that those who work at our batch have all the time
+        elif self.owner is not None:
             self.connection.execute(sa.delete(OWNERS).where(OWNERS.c.id == self.owner))
             self.owner = None
             self.ended.update(self.holder.held)
+
+    @property
+    def _has_aborted(self) -> bool:
+        wish = self.wish or self.holder.wish
+        return wish is Wish.ABORT and not self.holder.held
 
     def beat(self) -> None:
         """Show that we live."""

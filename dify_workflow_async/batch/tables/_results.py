@@ -92,6 +92,13 @@ class Results:
         """Where the rows are until the table is made."""
         return self.path.with_name(f"{self.path.name}.part")
 
+    @property
+    def _left(self) -> int | None:
+        """Bytes in a `part` that is there: none if its batch died before a row ended."""
+        with suppress(OSError):  # what is wrong is told when it is opened
+            return self.part.stat().st_size
+        return None
+
     def check(self) -> None:
         """See that nothing is in the way; nothing is made or changed.
 
@@ -103,7 +110,7 @@ class Results:
         if self.path.exists():
             msg = "it is there already"
             raise TableError(msg, path=str(self.path))
-        if self.part.exists():
+        if self._left:
             raise TableError(LEFT, path=str(self.part))
 
     def open(self) -> Self:
@@ -113,7 +120,7 @@ class Results:
             TableError: it cannot be made, or there is a table already.
         """
         self.check()
-        self._spool = Spool(self.part, replace=self._replace)
+        self._spool = Spool(self.part, replace=self._replace or self._left == 0)
         return self
 
     def add(self, item: BatchItem) -> None:
