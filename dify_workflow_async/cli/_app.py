@@ -9,10 +9,15 @@ import click
 
 
 COMMANDS = {
+    "attach": "_follow:attach",
     "batch": "_batch:batch",
+    "completion": "_completion:completion",
     "demo": "_demo:demo",
+    "profiles": "_profiles_list:profiles",
     "record": "_record:record",
+    "run": "_run:run",
     "serve": "_serve:serve",
+    "wait": "_follow:wait",
 }
 """The commands: a module of this package and its attribute, imported when used."""
 
