@@ -7,7 +7,7 @@ import sys
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 import attrs
 
@@ -100,9 +100,8 @@ def _of_json(value: Any, variable: InputVariable | None) -> Any:
     kind = _type(variable)
     if kind == "file" and _is_text(value) and value:
         return file_of(value)
-    if kind == "file-list" and isinstance(value, list):
-        listed: list[Any] = value
-        return [file_of(each) if _is_text(each) else each for each in listed]
+    if kind == "file-list" and _is_list(value):
+        return [file_of(each) if _is_text(each) else each for each in value]
     return value
 
 
@@ -174,10 +173,9 @@ def read_object(path: str) -> dict[str, Any]:
         msg = f"--inputs: {what} is not JSON: {error}"
         raise InvalidInputs([msg]) from None
     if not isinstance(value, dict):
-        msg = f"--inputs: an object is needed, and {what} has a {type(value).__name__}"
+        msg = f"--inputs: an object is needed, and {what} has another value"
         raise InvalidInputs([msg])
-    found: dict[str, Any] = value
-    return found
+    return cast("dict[str, Any]", value)
 
 
 # -- kinds ---------------------------------------------------------------------------
@@ -189,6 +187,10 @@ def _type(variable: InputVariable | None) -> str | None:
 
 def _is_text(value: object) -> TypeGuard[str]:
     return isinstance(value, str)
+
+
+def _is_list(value: object) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)
 
 
 def _content(text: str) -> str:
