@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import sys
 
 from collections.abc import Callable
 from importlib import import_module
@@ -120,7 +119,7 @@ class Following(Telling):
             The exit status.
         """
         shown = display(console(err=True), run, quiet=self.quiet or self.events)
-        together = shown.shows_text and sys.stdout.isatty()  # on one terminal
+        together = shown.shows_text and console().is_terminal
         writes_text = self.style == "text" and not (self.events or together)
         default: Literal["stop", "detach"] = "stop" if stops else "detach"
         wishes = Wishes(

@@ -84,7 +84,7 @@ def _show_text(result: RunResult, streamed: str | None) -> None:
         if not streamed.endswith("\n"):
             click.echo()
         return
-    console()  # texts of any kind can be printed now
+    console()  # which can print texts of any kind
     for value in result.outputs.values():
         click.echo(shown(value))
 

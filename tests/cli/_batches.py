@@ -10,6 +10,9 @@ import sys
 from contextlib import asynccontextmanager
 from fnmatch import fnmatch
 
+from click.testing import CliRunner
+
+from dify_workflow_async.cli._app import cli
 from dify_workflow_async.local import App, LocalServer, Node, Scenario, Sleep, Variable
 from dify_workflow_async.local.faults import Silence, Stall
 
@@ -138,6 +141,14 @@ class Process:
             assert line, self.said
             self.said += line.decode()
 
+    async def read(self, number: int) -> str:
+        """So many bytes of its standard output, all of them ASCII."""
+        return (await self._process.stdout.readexactly(number)).decode()
+
+    async def line(self) -> str:
+        """The next line of its standard output."""
+        return (await self._process.stdout.readline()).decode()
+
     def send(self, number: int) -> None:
         """Send it a signal."""
         self._process.send_signal(number)
@@ -153,6 +164,15 @@ async def run(server, *arguments, cwd, **env):
     """Run a command to its end: exit status, standard output, standard error."""
     async with Process.start(server, *arguments, cwd=cwd, **env) as process:
         return *await process.end(), process.said
+
+
+def invoke(server, *arguments, **env):
+    """Run a command in a thread of this process."""
+    runner = CliRunner()
+    arguments = [str(each) for each in arguments]
+    return asyncio.to_thread(
+        runner.invoke, cli, arguments, env=environment(server, **env)
+    )
 
 
 def table(path, rows, query="q"):
