@@ -118,8 +118,9 @@ class Following(Telling):
         Returns:
             The exit status.
         """
+        out = console()
         shown = display(console(err=True), run, quiet=self.quiet or self.events)
-        together = shown.shows_text and console().is_terminal
+        together = shown.shows_text and out.is_terminal
         writes_text = self.style == "text" and not (self.events or together)
         default: Literal["stop", "detach"] = "stop" if stops else "detach"
         wishes = Wishes(

@@ -43,17 +43,24 @@ class Held:
     Args:
         behaviour: of its app.
         after: how many runs are answered at once before.
+        events: after how many events the others stop.
         path: of requests that are held altogether, such as ``*/stop``.
     """
 
     def __init__(
-        self, behaviour: Scenario = ANSWER, *, after: int = 0, path: str = ""
+        self,
+        behaviour: Scenario = ANSWER,
+        *,
+        after: int = 0,
+        events: int = 2,
+        path: str = "",
     ) -> None:
         self.app = App(behaviour)
         self.go_on = asyncio.Event()
         self.reached = asyncio.Event()
         self._path = path
         self._after = after
+        self._events = events
         self._seen = 0
         self._more = asyncio.Condition()
         self.server = LocalServer([self.app], faults=self._plan)
@@ -69,7 +76,7 @@ class Held:
         self._tasks.add(asyncio.create_task(self._tell()))
         if self._seen <= self._after or self.go_on.is_set():
             return None
-        return Stall(after_events=2, until=self.go_on)
+        return Stall(after_events=self._events, until=self.go_on)
 
     async def _tell(self):
         async with self._more:

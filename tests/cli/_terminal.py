@@ -10,6 +10,7 @@ import struct
 import termios
 
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pyte
 
@@ -21,7 +22,6 @@ class Terminal:
 
     Attributes:
         raw: all that was written to it.
-        resize_to: (rows, columns) of now.
     """
 
     def __init__(self, master: int, rows: int, columns: int) -> None:
@@ -36,12 +36,17 @@ class Terminal:
 
     @classmethod
     @asynccontextmanager
-    async def start(cls, server, *arguments, cwd, rows=24, columns=80, **env):
-        """Start a command in a terminal of this size; it is killed if it goes on."""
+    async def start(
+        cls, server, *arguments, cwd, rows=24, columns=80, stdout=None, **env
+    ):
+        """Start a command in a terminal of this size; it is killed if it goes on.
+
+        Its standard output goes into the file *stdout*, if there is one.
+        """
         master, slave = pty.openpty()
         terminal = cls(master, rows, columns)
         terminal.resize(rows, columns)
-        environ = environment(server, TERM="xterm-256color", **env)
+        environ = environment(server, **({"TERM": "xterm-256color"} | env))
         del environ["COLUMNS"]
         process = await asyncio.create_subprocess_exec(
             *STRICT,
@@ -49,7 +54,7 @@ class Terminal:
             cwd=cwd,
             env=environ,
             pass_fds=[slave],
-            preexec_fn=lambda: os.login_tty(slave),
+            preexec_fn=partial(_enter, slave, stdout),
         )
         os.close(slave)
         terminal.process = process
@@ -129,3 +134,10 @@ class Terminal:
             self._news.clear()
             await self._news.wait()
         return await self.process.wait()
+
+
+def _enter(slave: int, stdout) -> None:
+    """Make the terminal that of this process."""
+    os.login_tty(slave)
+    if stdout is not None:
+        os.dup2(os.open(stdout, os.O_WRONLY | os.O_CREAT), 1)
