@@ -162,8 +162,8 @@ class LiveTree:
     """The tree of executions, at the bottom of a terminal, below the text.
 
     The text's lines are printed above when they are whole, so that the terminal keeps
-    them, wraps them and scrolls them; of the line that is being written, and of the tree,
-    as much is shown as there is room for.
+    them to scroll back to; of the line that is being written, and of the tree, as much
+    is shown as there is room for.
     """
 
     shows_text = True
@@ -219,7 +219,8 @@ class LiveTree:
 
     def say(self, text: str) -> None:
         """Print above the tree."""
-        self._print([text])
+        self._print(self._texts.take())
+        self._console.print(Text(text), soft_wrap=True)
 
     # -- drawing ---------------------------------------------------------------------
 
@@ -256,7 +257,7 @@ class LiveTree:
 
     def _print(self, lines: list[str]) -> None:
         if lines:
-            self._console.print(Text("\n".join(lines)), soft_wrap=True)
+            self._console.print(Text("\n".join(lines)))
 
     def _seconds(self, state: NodeState) -> float:
         """For how long it has been running, by the clock of this machine."""
