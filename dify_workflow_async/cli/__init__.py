@@ -15,6 +15,8 @@ def main() -> None:
     """Run ``dify-workflow``; the entry point of the package."""
     try:
         from ._app import cli
+
+        cli.main(prog_name="dify-workflow")
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in _EXTRA:
@@ -22,4 +24,3 @@ def main() -> None:
         sys.exit(
             f"dify-workflow needs {missing}: pip install 'dify-workflow-async[cli]'"
         )
-    cli.main(prog_name="dify-workflow")

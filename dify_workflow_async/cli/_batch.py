@@ -15,6 +15,7 @@ from ..errors import DifyError
 from ._batch_run import Request, run
 from ._batch_status import show_status
 from ._batch_watch import NOTHING_RUN
+from ._connection import connected
 
 
 T = TypeVar("T")
@@ -67,8 +68,6 @@ def _pairs(
 _EPILOG = """\b
 Exit status: 0 all rows succeeded; 1 some did not; 2 nothing was run;
 3 the batch did not come to its end.
-
-The app's key is read from DIFY_API_KEY, and never an argument.
 
 `dify-workflow batch status JOURNAL` tells where a batch stands.
 """
@@ -151,8 +150,6 @@ The app's key is read from DIFY_API_KEY, and never an argument.
     help="Seconds that a run may take.",
 )
 @click.option("--workflow-id", help="A published version; else the newest.")
-@click.option("--user", help="The end user; else DIFY_USER.")
-@click.option("--base-url", help="The server; else DIFY_BASE_URL, else Dify Cloud.")
 @click.option(
     "--dask",
     metavar="local|ADDRESS",
@@ -167,6 +164,7 @@ The app's key is read from DIFY_API_KEY, and never an argument.
     help="How many workers of the cluster have a share.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Tell only of rows that go wrong.")
+@connected
 def run_batch(**options: Any) -> None:
     """Run the workflow for each row of TABLE, and write what comes of it.
 
@@ -186,7 +184,7 @@ def run_batch(**options: Any) -> None:
 
 _OWN = (
     *("table", "output", "mapping", "key", "delimiter", "encoding", "sheet"),
-    *("overwrite", "journal", "fresh", "quiet", "base_url", "user"),
+    *("overwrite", "journal", "fresh", "quiet", "connection"),
     *("dask", "workers"),
 )
 """Options of the command; the others are for ``client.batch()``."""

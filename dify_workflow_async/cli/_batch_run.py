@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 from contextlib import AsyncExitStack
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from .. import WorkflowClient
 from ..batch.tables import Checked, Results, Table, TableRow, read_table
 from ..errors import ConfigurationError, TableError
 from ._batch_watch import Watch
+from ._connection import Connection
 from ._progress import display
 from ._signals import Interrupts, on_interrupt
 from ._text import printable
@@ -48,8 +48,7 @@ class Request:
     delimiter: str | None
     encoding: str
     sheet: str | None
-    base_url: str | None
-    user: str | None
+    connection: Connection
     dask: str | None
     workers: int
     options: dict[str, Any]
@@ -67,9 +66,7 @@ async def run(request: Request) -> int:
     async with AsyncExitStack() as stack:
         interrupts = Interrupts()
         stack.enter_context(on_interrupt(interrupts))
-        client = await stack.enter_async_context(
-            WorkflowClient(base_url=request.base_url, user=request.user)
-        )
+        client = await stack.enter_async_context(request.connection.client())
         table, checked = await _read(request, client)
         _refuse_same_file(request)
         journal, had = await _open_journal(request, stack)
@@ -112,7 +109,7 @@ def _new_batch(
 
     return run_distributed(
         table,
-        client=partial(WorkflowClient, base_url=request.base_url, user=request.user),
+        client=request.connection.client,
         cluster=None if request.dask == "local" else request.dask,
         workers=request.workers,
         journal=request.journal,

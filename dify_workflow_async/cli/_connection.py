@@ -49,6 +49,8 @@ class Connection:
         """
         profile = self._profile()
         if profile is None:
+            if not os.environ.get("DIFY_API_KEY"):
+                raise _no_key()
             user = self.user or os.environ.get("DIFY_USER") or USER
             return WorkflowClient(None, self.base_url, user, **settings)
         key = profile.key(self.app)
@@ -80,6 +82,14 @@ class Connection:
             msg = "--app names a key of a profile: give --profile, too"
             raise ConfigurationError(msg)
         return None
+
+
+def _no_key() -> ConfigurationError:
+    has = ", ".join(_profiles_if_any()) or "none"
+    return ConfigurationError(
+        f"no API key: set DIFY_API_KEY, or give the --profile of one; {config_path()} "
+        f"has: {has}"
+    )
 
 
 def _complete_profiles(

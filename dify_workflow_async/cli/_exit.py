@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import click
@@ -40,10 +43,19 @@ PAUSED = 5
 INTERRUPTED = 130
 """Ctrl-C, as shells have it."""
 
+PIPE_CLOSED = 141
+"""Who read standard output went away; as shells have it, of SIGPIPE."""
+
 STATUSES = """\b
-Exit status: 0 done; 1 the run failed or the server said no; 2 nothing was sent
-(wrong options, settings or inputs); 3 the server cannot be reached; 4 the run may
-still be going; 5 the run waits for a person; 130 interrupted.
+Exit status:
+  0    done
+  1    the run failed, or the server said no
+  2    nothing was sent: wrong options, settings or inputs
+  3    the server cannot be reached
+  4    the run may still be going
+  5    the run waits for a person
+  130  interrupted
+  141  who read the output went away
 """
 """The epilog of each command that talks to a server."""
 
@@ -77,8 +89,20 @@ def carry_out(work: Coroutine[Any, Any, int | None]) -> NoReturn:
     try:
         status = asyncio.run(work)
     except DifyError as error:
-        click.echo(f"Error: {printable(str(error))}", err=True)
+        for told in error.problems if isinstance(error, InvalidInputs) else [error]:
+            click.echo(f"Error: {printable(str(told))}", err=True)
         status = status_of(error)
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        raise click.exceptions.Exit(INTERRUPTED) from None
+    except BrokenPipeError:  # `| head`: who read it has enough
+        _pipe_into_nothing()
+        status = PIPE_CLOSED
+    except (KeyboardInterrupt, asyncio.CancelledError, click.Abort):
+        status = INTERRUPTED
     raise click.exceptions.Exit(status or DONE)
+
+
+def _pipe_into_nothing() -> None:
+    """Let the interpreter, which flushes at its end, find nothing wrong."""
+    with suppress(OSError, ValueError):
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, sys.stdout.fileno())
+        os.close(nothing)

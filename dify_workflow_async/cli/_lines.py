@@ -26,6 +26,7 @@ from ..events import (
     WorkflowStarted,
 )
 from ..models import RunResult
+from ._show import shown
 
 
 @singledispatch
@@ -101,9 +102,13 @@ def summarize(result: RunResult) -> Iterator[tuple[str, str]]:
     """The lines of a result: a name and a value each."""
     yield "status", result.status or "unknown"
     for name, value in result.outputs.items():
-        yield name, str(value)
+        yield name, shown(value)
     if result.error:
         yield "error", result.error
+    for file in result.files:
+        yield "file", " ".join(filter(None, (file.filename, file.url)))
     yield "seconds", f"{result.elapsed_time or 0:.2f}"
     yield "tokens", str(result.total_tokens or 0)
+    if result.total_price:
+        yield "price", f"{result.total_price} {result.currency or ''}".rstrip()
     yield "run", result.workflow_run_id or "unknown"

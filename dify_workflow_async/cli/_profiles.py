@@ -25,8 +25,9 @@ import subprocess
 import tomllib
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 import attrs
 import click
@@ -45,7 +46,8 @@ class Profile:
 
     Attributes:
         app: the name of the key to take if none is named.
-        keys: by the names of apps: a table with ``env`` or ``command``, or the key.
+        keys: by the names of apps: a table with ``env`` or ``command``, or the key
+            itself, as a `Secret`.
     """
 
     name: str
@@ -130,16 +132,16 @@ def read_profiles(path: Path | None = None) -> Profiles:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         msg = f"{path} is not TOML: {error}"
         raise ConfigurationError(msg) from None  # it quotes nothing, yet holds it
-    tables = _table(found, "profiles", str(path))
+    _refuse_unknown(found, {"profile", "profiles"}, path)
+    tables = _table(found, "profiles", path)
     by_name = {name: _profile(name, tables, path) for name in tables}
     profiles = Profiles(
         path=path, default=_text(found, "profile", path), by_name=by_name
     )
     if profiles.default is not None:
         profiles[profiles.default]  # it is there
-    if any(
-        isinstance(key, str) for each in by_name.values() for key in each.keys.values()
-    ):
+    keys = (key for each in by_name.values() for key in each.keys.values())
+    if any(isinstance(key, Secret) for key in keys):
         _refuse_readable(path)
     return profiles
 
@@ -147,17 +149,21 @@ def read_profiles(path: Path | None = None) -> Profiles:
 def _profile(name: str, tables: Mapping[str, Any], path: Path) -> Profile:
     where = f"profile {name!r} in {path}"
     table = _table(tables, name, where)
-    unknown = set(table) - {"base_url", "user", "app", "keys"}
-    if unknown:
-        msg = f"{where} has unknown settings: {', '.join(sorted(unknown))}"
-        raise ConfigurationError(msg)
+    _refuse_unknown(table, {"base_url", "user", "app", "keys"}, where)
+    keys = _table(table, "keys", where)
     return Profile(
         name=name,
         base_url=_text(table, "base_url", where),
         user=_text(table, "user", where),
         app=_text(table, "app", where),
-        keys=_table(table, "keys", where),
+        keys={x: Secret(y) if isinstance(y, str) else y for x, y in keys.items()},
     )
+
+
+def _refuse_unknown(table: Mapping[str, Any], known: set[str], where: object) -> None:
+    if unknown := sorted(set(table) - known):
+        msg = f"{where} has unknown settings: {', '.join(unknown)}"
+        raise ConfigurationError(msg)
 
 
 def _table(table: Mapping[str, Any], name: str, where: object) -> dict[str, Any]:
@@ -185,43 +191,59 @@ def _refuse_readable(path: Path) -> None:
 
 def _key(source: Any, what: str) -> Secret:
     match source:
-        case str():
-            return Secret(source)
+        case Secret():
+            if not source:  # for the client that would be none: it would look further
+                msg = f"{what} is empty"
+                raise ConfigurationError(msg)
+            return source
         case {"env": str(name), **rest} if not rest:
             if not os.environ.get(name):
                 msg = f"{what} is in {name} of the environment, which is not set"
                 raise ConfigurationError(msg)
             return Secret(os.environ[name])
         case {"command": command, **rest} if not rest:
-            return _told(command, what)
+            return _told(_words(command, what), what)
         case _:
             msg = f"{what} must be {{ env = ... }}, {{ command = ... }} or a text"
             raise ConfigurationError(msg)
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
+def _words(command: object, what: str) -> list[str]:
+    """A command as its program and arguments; one text is parted as shells do."""
+    words: Any = command
+    with suppress(ValueError):  # a quotation without an end
+        words = shlex.split(command) if isinstance(command, str) else command
+    if _are_texts(words):
+        return words
+    msg = f"the command of {what} must be a list of texts, or one as shells read it"
+    raise ConfigurationError(msg)
 
 
-def _told(command: Any, what: str) -> Secret:
+def _are_texts(value: object) -> TypeGuard[list[str]]:
+    if not isinstance(value, list):
+        return False
+    listed = cast("list[object]", value)
+    return bool(listed) and all(isinstance(each, str) for each in listed)
+
+
+def _told(words: list[str], what: str) -> Secret:
     """What a command prints on its first line; it may ask on the terminal."""
-    words = cast("list[Any]", shlex.split(command) if _is_text(command) else command)
-    if not (type(words) is list and words and all(map(_is_text, words))):
-        msg = f"the command of {what} must be texts"
-        raise ConfigurationError(msg)
+    by = f"the command of {what}, {words[0]!r},"
     try:
         done = subprocess.run(  # noqa: S603 - the user's own command
             words, stdout=subprocess.PIPE, check=False, timeout=SECONDS_FOR_A_KEY
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        why = getattr(error, "strerror", None) or f"no end in {SECONDS_FOR_A_KEY} s"
-        msg = f"the command of {what}, {words[0]!r}, did not work: {why}"
+    except subprocess.TimeoutExpired:
+        msg = f"{by} did not end within {SECONDS_FOR_A_KEY} s"
+        raise ConfigurationError(msg) from None  # it holds what was printed
+    except (OSError, ValueError) as error:  # ValueError: a zero byte
+        msg = f"{by} cannot be run: {getattr(error, 'strerror', error)}"
         raise ConfigurationError(msg) from None
     if done.returncode:
-        msg = f"the command of {what}, {words[0]!r}, ended with {done.returncode}"
+        msg = f"{by} ended with {done.returncode}"
         raise ConfigurationError(msg)
-    first, _, _ = done.stdout.partition(b"\n")
-    if not first.strip():
-        msg = f"the command of {what}, {words[0]!r}, printed no key"
+    first = Secret(done.stdout.partition(b"\n")[0].strip().decode(errors="replace"))
+    if not first:
+        msg = f"{by} printed no key"
         raise ConfigurationError(msg)
-    return Secret(first.decode(errors="replace"))
+    return first

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from collections.abc import Mapping
 from decimal import Decimal
 
@@ -27,8 +29,20 @@ def span(seconds: float) -> str:
     return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
+_STEERING = re.compile(
+    # Controls but the line feed; lone surrogates; separators that split lines; marks
+    # that turn the direction of all that follows.
+    r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff"
+    r"\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+)
+
+
+def safe(text: str) -> str:
+    """A text of others, with nothing in it that steers a terminal but line feeds."""
+    return _STEERING.sub("�", text.replace("\r", "").expandtabs(4))
+
+
 def printable(text: str, width: int = 300) -> str:
     """A text of others as one line, with nothing in it that steers a terminal."""
-    line = " ".join(text.split())
-    line = "".join(char if char.isprintable() else "�" for char in line)
+    line = safe(" ".join(text.split()))
     return line if len(line) <= width else f"{line[: width - 3]}..."

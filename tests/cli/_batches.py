@@ -10,6 +10,9 @@ import sys
 from contextlib import asynccontextmanager
 from fnmatch import fnmatch
 
+from click.testing import CliRunner
+
+from dify_workflow_async.cli._app import cli
 from dify_workflow_async.local import App, LocalServer, Node, Scenario, Sleep, Variable
 from dify_workflow_async.local.faults import Silence, Stall
 
@@ -40,17 +43,24 @@ class Held:
     Args:
         behaviour: of its app.
         after: how many runs are answered at once before.
+        events: after how many events the others stop.
         path: of requests that are held altogether, such as ``*/stop``.
     """
 
     def __init__(
-        self, behaviour: Scenario = ANSWER, *, after: int = 0, path: str = ""
+        self,
+        behaviour: Scenario = ANSWER,
+        *,
+        after: int = 0,
+        events: int = 2,
+        path: str = "",
     ) -> None:
         self.app = App(behaviour)
         self.go_on = asyncio.Event()
         self.reached = asyncio.Event()
         self._path = path
         self._after = after
+        self._events = events
         self._seen = 0
         self._more = asyncio.Condition()
         self.server = LocalServer([self.app], faults=self._plan)
@@ -66,7 +76,7 @@ class Held:
         self._tasks.add(asyncio.create_task(self._tell()))
         if self._seen <= self._after or self.go_on.is_set():
             return None
-        return Stall(after_events=2, until=self.go_on)
+        return Stall(after_events=self._events, until=self.go_on)
 
     async def _tell(self):
         async with self._more:
@@ -138,6 +148,14 @@ class Process:
             assert line, self.said
             self.said += line.decode()
 
+    async def read(self, number: int) -> str:
+        """So many bytes of its standard output, all of them ASCII."""
+        return (await self._process.stdout.readexactly(number)).decode()
+
+    async def line(self) -> str:
+        """The next line of its standard output."""
+        return (await self._process.stdout.readline()).decode()
+
     def send(self, number: int) -> None:
         """Send it a signal."""
         self._process.send_signal(number)
@@ -153,6 +171,15 @@ async def run(server, *arguments, cwd, **env):
     """Run a command to its end: exit status, standard output, standard error."""
     async with Process.start(server, *arguments, cwd=cwd, **env) as process:
         return *await process.end(), process.said
+
+
+def invoke(server, *arguments, **env):
+    """Run a command in a thread of this process."""
+    runner = CliRunner()
+    arguments = [str(each) for each in arguments]
+    return asyncio.to_thread(
+        runner.invoke, cli, arguments, env=environment(server, **env)
+    )
 
 
 def table(path, rows, query="q"):

@@ -11,10 +11,7 @@ import sys
 
 import pytest
 
-from click.testing import CliRunner
-
 from dify_workflow_async.batch.tables import read_table
-from dify_workflow_async.cli._app import cli
 from dify_workflow_async.local import App, LocalServer
 
 from ._batches import (
@@ -24,6 +21,7 @@ from ._batches import (
     Held,
     Process,
     environment,
+    invoke,
     run,
     table,
 )
@@ -40,15 +38,6 @@ def here(tmp_path, monkeypatch):
     """A directory of the test's own, which it is in."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def invoke(server, *arguments, **env):
-    """Run a command in a thread of this process."""
-    runner = CliRunner()
-    arguments = [str(each) for each in arguments]
-    return asyncio.to_thread(
-        runner.invoke, cli, arguments, env=environment(server, **env)
-    )
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet", "xlsx"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import signal
 import subprocess
@@ -10,12 +11,13 @@ import sys
 
 from pathlib import Path
 
+import click
 import pytest
 
 from click.testing import CliRunner
 
 from dify_workflow_async import WorkflowClient, events, models
-from dify_workflow_async.cli._app import cli
+from dify_workflow_async.cli._app import COMMANDS, cli
 from dify_workflow_async.cli._lines import describe, summarize
 
 from ._stderr import faults
@@ -57,14 +59,36 @@ def test_demo_as_a_process():
     assert "about “rivers”" in done.stdout
 
 
-@pytest.mark.parametrize("command", [(), ("demo",), ("record",), ("serve",)], ids=str)
-def test_help(command):
-    """Every command tells how it is used."""
-    result = CliRunner().invoke(cli, [*command, "--help"])
+async def test_help():
+    """Every command tells in 80 columns how it is used, each in a process of its own."""
+    names = ["", *COMMANDS]
 
-    assert result.exit_code == 0
-    assert "Usage: cli" in result.output
-    assert "--help" in result.output
+    async def helped(name):
+        process = await asyncio.create_subprocess_exec(
+            *(*STRICT, *filter(None, [name]), "--help"),
+            env=os.environ | {"COLUMNS": "80"},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        told, _ = await process.communicate()
+        return process.returncode, told.decode()
+
+    for at in range(0, len(names), 4):
+        some = names[at : at + 4]
+        for name, (code, told) in zip(
+            some, await asyncio.gather(*map(helped, some)), strict=True
+        ):
+            assert code == 0
+            assert told.startswith(f"Usage: dify-workflow {name or '[OPTIONS]'} ")
+            assert "-h, --help" in told
+            assert max(map(len, told.splitlines())) <= 80, told
+
+
+def test_commands_by_name():
+    """The table names commands that are called so, in the order of the alphabet."""
+    assert list(COMMANDS) == sorted(COMMANDS)
+    for name in COMMANDS:
+        assert cli.get_command(click.Context(cli), name).name == name
+    assert cli.get_command(click.Context(cli), "unheard-of") is None
 
 
 def test_version():
