@@ -12,7 +12,7 @@ import attrs
 from ..batch import Batch, BatchItem, State
 from ..batch._values import Wish
 from ..batch.journal import Journal
-from ..errors import DifyError, JournalError
+from ..errors import DifyError
 from ._feed import Watch
 from ._workers import Workers
 
@@ -71,7 +71,7 @@ class Begun:
                     await asyncio.sleep(_LOOK)
                     await self.watch.look()
                 await self._look_at_cluster()
-        except JournalError as error:
+        except Exception as error:  # noqa: BLE001 - told to who iterates
             self._fail(error)
             self.watch.lose_sight(error)
 

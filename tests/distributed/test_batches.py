@@ -394,16 +394,17 @@ async def test_shard_of_another_journal(tmp_path, client):
         signal.signal(signal.SIGINT, before)
 
 
-async def test_journal_that_fails(start, monkeypatch, server):
+@pytest.mark.parametrize("error", [JournalUnavailable("gone"), OverflowError("gone")])
+async def test_journal_that_fails(start, monkeypatch, server, error):
     """Rows that it does not tell of are lost from sight, and the error is raised."""
 
     async def fail(*_: Any) -> None:
-        raise JournalUnavailable("gone")
+        raise error
 
     items = []
     async with start(rows_of(5)) as batch:
         monkeypatch.setattr(Journal, "over", fail)
-        with pytest.raises(JournalUnavailable, match="gone"):
+        with pytest.raises(type(error), match="gone"):
             await drain(nullcontext(batch), items)
 
     assert {item.state for item in items} == {State.UNKNOWN}
