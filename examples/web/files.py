@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable
 from typing import Any, Protocol
 
 import attrs
@@ -105,7 +105,7 @@ class Uploads:
         return handle
 
     async def inputs(
-        self, client: Client, visitor: str, given: Mapping[str, Any]
+        self, client: Client, visitor: str, given: object
     ) -> dict[str, Any]:
         """The inputs of a run, with files in the place of handles and links.
 
@@ -114,6 +114,9 @@ class Uploads:
         Raises:
             InvalidInputs: something does; `Gone` if it is only a handle.
         """
+        if not isinstance(given, dict):
+            msg = "the inputs must be an object"
+            raise InvalidInputs([msg])
         variables = _variables(await client.parameters())
         inputs: dict[str, Any] = {}
         for name, value in given.items():

@@ -447,6 +447,7 @@ async def test_files_of_others(site):
             status, answer = await thief.start({"report": attempt})
             assert status == 422, attempt
             assert file_id not in answer["message"]
+        assert (await thief.start([told]))[0] == 422
         assert not there.dify.runs
         assert (await owner.start({"report": told}))[0] == 201
     (started,) = there.dify.runs

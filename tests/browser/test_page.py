@@ -111,11 +111,17 @@ async def test_a_run(site, open_page):
     page = await open_page(there.url)
     await fill_in(page)
     await shows(page, "running")
-    await page.wait_for_function(
-        "document.querySelector('#text').textContent.includes('word5')"
+    seen = await page.wait_for_function(  # all in one look, however slow the test is
+        """() => {
+          const text = document.querySelector('#text').textContent;
+          const states = [...document.querySelectorAll('.node')].map(
+            (x) => [x.children[0].textContent, x.dataset.state]);
+          return text.includes('word5') && [text, states];
+        }"""
     )
-    assert "word59" not in await text_of(page)
-    assert await nodes_of(page) == [["Model", "running"]]
+    text, states = await seen.json_value()
+    assert "word59" not in text
+    assert states == [["Model", "running"]]
     await shows(page, "succeeded", "Done in")
     assert await text_of(page) == TEXT
     assert await nodes_of(page) == [
