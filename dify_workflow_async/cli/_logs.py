@@ -183,17 +183,23 @@ async def _follow(
                 follower = Follower(read, after)
                 for entry in await follower.begin(count):
                     tell(entry)
+                away = False
                 while True:
                     await asyncio.sleep(interval)
-                    await _look(follower, tell)
+                    away = not await _look(follower, tell, quiet=away)
         except asyncio.CancelledError:
             return
 
 
-async def _look(follower: Follower, tell: Callable[[LogEntry], None]) -> None:
-    """Tell what is new; a server that is away for a while is waited for."""
+async def _look(
+    follower: Follower, tell: Callable[[LogEntry], None], *, quiet: bool
+) -> bool:
+    """Tell what is new; False if the server is away, which is told unless *quiet*."""
     try:
         for entry in await follower.look():
             tell(entry)
     except (TransportError, ServerError) as error:
-        click.echo(f"{printable(str(error))}; trying again", err=True)
+        if not quiet:
+            click.echo(f"{printable(str(error))}; trying again", err=True)
+        return False
+    return True

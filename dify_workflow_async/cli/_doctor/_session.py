@@ -37,11 +37,6 @@ class Ear:
 
     heard: list[Heard] = attrs.field(factory=list[Heard])
 
-    @property
-    def last(self) -> Heard | None:
-        """The answer that came last."""
-        return self.heard[-1] if self.heard else None
-
     def session(self) -> aiohttp.ClientSession:
         """A session like the client's own, which is closed by who asked for it."""
         tracing = aiohttp.TraceConfig()

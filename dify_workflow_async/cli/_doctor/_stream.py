@@ -91,8 +91,6 @@ async def watch(
 def _written(event: Event) -> datetime | None:
     """The time that an event is about, where that is when it was written."""
     match event:
-        case WorkflowStarted(reason="resumption"):
-            return None  # its time is that of the first start
         case WorkflowStarted() | NodeStarted():
             return event.created_at
         case NodeFinished() | WorkflowFinished():

@@ -81,6 +81,7 @@ _REFUSED: Mapping[int, tuple[str, str]] = {
         "use the name that it is for, or get one for {host}",
     ),
 }
+_ANEW = "issue it anew, as RFC 5280 wants it, which Python 3.13 insists on"
 _TRUST = "name its authority in the environment: SSL_CERT_FILE=/path/to/ca.pem"
 
 
@@ -93,7 +94,7 @@ def judge_tls(host: str, step: Step, *, now: datetime) -> Finding:
         case ssl.SSLCertVerificationError():
             why, remedy = _REFUSED.get(
                 step.error.verify_code,
-                (f"is refused: {step.error.verify_message}", "{trust}"),
+                (f"is refused: {step.error.verify_message}", _ANEW),
             )
             told = f"the server's certificate {why}"
             return wrong(check, told, remedy.format(trust=_TRUST, host=host))
