@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import time
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, TypeVar
 
 import attrs
@@ -61,6 +62,19 @@ class ObservedRun:
             return request
         return attrs.evolve(request, headers=headers | dict(request.headers))
 
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """Let observers make current what they like, while the request is sent."""
+        stack = ExitStack()
+        for each in self._followers:
+            wrapper = tell(_sending, each)
+            if wrapper is not None:
+                tell(stack.enter_context, wrapper)
+        try:
+            yield
+        finally:
+            tell(ExitStack.close, stack)
+
     def heeds(self, event_name: str) -> bool:
         """True if an observer wants events of this name."""
         return bool(self._heeding(event_name))
@@ -106,6 +120,10 @@ class ObservedRun:
         )
         for each in self._followers:
             tell(each.on_end, end)
+
+
+def _sending(follower: RunObserver) -> AbstractContextManager[object]:
+    return follower.sending()
 
 
 def _headers(follower: RunObserver) -> Mapping[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import ssl as ssl_
 
 from collections.abc import Iterable, Mapping
@@ -16,7 +17,6 @@ from .._aiohttp import AiohttpTransport
 from .._api import Api, AppCache
 from .._call import Defaults, OnCancel, checked_on_cancel
 from .._config import Limits, Timeouts, settings
-from .._exchange import checked_hook
 from .._lifetime import Lifetime
 from .._protocol import is_a
 from .._retry import RetryPolicy
@@ -160,6 +160,26 @@ class Base:
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+
+def checked_hook(hook: Any) -> OnRetry | None:
+    """The hook, if it can be called as it is.
+
+    Raises:
+        ConfigurationError: it is a coroutine function, which nobody would await, or
+            no function.
+    """
+    if hook is None:
+        return None
+    if not callable(hook):
+        msg = f"a hook is a function, not {type(hook).__name__}"
+        raise ConfigurationError(msg)
+    called = (hook, getattr(hook, "__call__", None))  # noqa: B004 - an object's own
+    if any(inspect.iscoroutinefunction(each) for each in called):
+        msg = "a hook is a plain function; start a task in it for what takes time"
+        raise ConfigurationError(msg)
+    checked: OnRetry = hook
+    return checked
 
 
 def checked_observers(observers: Iterable[Observer]) -> tuple[Observer, ...]:

@@ -194,7 +194,10 @@ class Broken(Observer, RunObserver):
 
 @pytest.mark.parametrize(
     "where",
-    ["on_run", "on_request", "on_retry", "headers", "heeds", "on_event", "on_end"],
+    [
+        *("on_run", "on_request", "on_retry", "headers", "sending", "heeds"),
+        *("on_event", "on_end"),
+    ],
 )
 async def test_one_that_fails(where, serve, connect, caplog):
     """What it raises is logged, changes nothing, and others are told all the same."""
