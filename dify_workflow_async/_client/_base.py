@@ -186,7 +186,7 @@ def checked_observers(observers: Iterable[Observer]) -> tuple[Observer, ...]:
     """The observers.
 
     Raises:
-        ConfigurationError: one is none.
+        ConfigurationError: one is none, or has a method that nobody would await.
     """
     if not is_a(Iterable, observers):
         msg = f"observers are given as a list, not as {type(observers).__name__}"
@@ -195,6 +195,11 @@ def checked_observers(observers: Iterable[Observer]) -> tuple[Observer, ...]:
     for each in found:
         if not is_a(Observer, each):
             msg = f"an observer is a hooks.Observer, not {type(each).__name__}"
+            raise ConfigurationError(msg)
+        from .._observed import awaited
+
+        if name := awaited(type(each)):
+            msg = f"{name} of an observer is a plain function; start a task in it"
             raise ConfigurationError(msg)
     return found
 
