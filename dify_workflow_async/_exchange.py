@@ -6,7 +6,6 @@ Sleeps for the retries. What is asked for, and what an answer means, is `_api`'s
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import random
 import time
@@ -27,7 +26,6 @@ from ._secret import Secret
 from ._transport import Answer, Transport
 from .errors import (
     APIError,
-    ConfigurationError,
     DifyError,
     TooLarge,
     TooManyRequests,
@@ -298,23 +296,3 @@ class Exchange:
 async def _unread(answer: Answer) -> Answer:
     """Take an answer as it begins."""
     return answer
-
-
-def checked_hook(hook: Any) -> OnRetry | None:
-    """The hook, if it can be called as it is.
-
-    Raises:
-        ConfigurationError: it is a coroutine function, which nobody would await, or
-            no function.
-    """
-    if hook is None:
-        return None
-    if not callable(hook):
-        msg = f"a hook is a function, not {type(hook).__name__}"
-        raise ConfigurationError(msg)
-    called = (hook, getattr(hook, "__call__", None))  # noqa: B004 - an object's own
-    if any(inspect.iscoroutinefunction(each) for each in called):
-        msg = "a hook is a plain function; start a task in it for what takes time"
-        raise ConfigurationError(msg)
-    checked: OnRetry = hook
-    return checked

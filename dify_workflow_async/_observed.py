@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import time
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import cache, partial
 from typing import Any, TypeVar
 
 import attrs
 
 from ._log import about, known, logger
-from ._protocol import Request, holds_line_break
+from ._protocol import Request, holds_line_break, is_a
 from .errors import DifyError
-from .events import Error, Event, WorkflowFinished, WorkflowPaused, WorkflowStarted
+from .events import (
+    Error,
+    Event,
+    UnknownEvent,
+    WorkflowFinished,
+    WorkflowPaused,
+    WorkflowStarted,
+)
 from .hooks import Observer, RunEnd, RunObserver, RunStart
 from .models import RunResult
 
@@ -21,6 +31,7 @@ from .models import RunResult
 A = TypeVar("A")
 T = TypeVar("T")
 
+_ASKED = frozenset({"headers", "heeds", "sending"})
 _ENDS = frozenset({WorkflowFinished, WorkflowPaused, Error})
 
 
@@ -46,8 +57,8 @@ class ObservedRun:
         self._began = self._clock()
         self._seen_end: float | None = None
         self._is_over = False
-        followers = (tell(each.on_run, start) for each in observers)
-        self._followers = [each for each in followers if each is not None]
+        found = (tell(partial(_follower, each), start) for each in observers)
+        self._followers: list[RunObserver] = [x for x in found if x is not None]
         if logger.isEnabledFor(logging.DEBUG):
             self._followers.append(_Logged(start))
         self._by_name: dict[str, list[RunObserver]] = {}
@@ -60,6 +71,19 @@ class ObservedRun:
         if not headers:
             return request
         return attrs.evolve(request, headers=headers | dict(request.headers))
+
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """Let observers make current what they like, while the request is sent."""
+        stack = ExitStack()
+        for each in self._followers:
+            wrapper = tell(_sending, each)
+            if wrapper is not None:
+                tell(stack.enter_context, wrapper)
+        try:
+            yield
+        finally:
+            tell(ExitStack.close, stack)
 
     def heeds(self, event_name: str) -> bool:
         """True if an observer wants events of this name."""
@@ -77,7 +101,8 @@ class ObservedRun:
         """Show an event to those who want it."""
         if event.__class__ in _ENDS:
             self._seen_end = self._clock()
-        for each in self._heeding(event.event_name):
+        name = event.name if isinstance(event, UnknownEvent) else event.event_name
+        for each in self._heeding(name):
             tell(each.on_event, event)
 
     def end(
@@ -106,6 +131,36 @@ class ObservedRun:
         )
         for each in self._followers:
             tell(each.on_end, end)
+
+
+@cache
+def awaited(cls: type) -> str | None:
+    """The name of a method that would have to be awaited, which nobody does."""
+    names = (x for x in dir(cls) if x.startswith("on_") or x in _ASKED)
+    found = (x for x in names if inspect.iscoroutinefunction(getattr(cls, x)))
+    return next(found, None)
+
+
+def _follower(observer: Observer, start: RunStart) -> RunObserver | None:
+    """What follows the run, if anything does.
+
+    Raises:
+        TypeError: it cannot.
+    """
+    found = observer.on_run(start)
+    if found is None:
+        return None
+    if not is_a(RunObserver, found):
+        msg = f"on_run gave {type(found).__name__} instead of a RunObserver or None"
+        raise TypeError(msg)
+    if name := awaited(type(found)):
+        msg = f"{type(found).__name__}.{name} has to be a plain function"
+        raise TypeError(msg)
+    return found
+
+
+def _sending(follower: RunObserver) -> AbstractContextManager[object]:
+    return follower.sending()
 
 
 def _headers(follower: RunObserver) -> Mapping[str, str]:

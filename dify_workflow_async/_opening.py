@@ -112,7 +112,8 @@ class NewRun:
         try:
             request = run.with_headers(await self.prepare(api))
             is_asked_for = True
-            result = await api.run_blocking(request, self.timeouts)
+            with run.sending():
+                result = await api.run_blocking(request, self.timeouts)
         except DifyError as error:
             run.end(status_without_end(error), error=error)
             raise

@@ -81,12 +81,15 @@ class StreamLife:
         except BaseException as error:
             self._do_not_begin(error)
             raise
-        if self._observed is not None:
-            self._request = self._observed.with_headers(self._request)
         # Cancelling a POST under way would leave a run that nobody can stop: its task
         # goes on, and _abandon() takes the answer.
         self._mender = Mender(self._api, self._call, self._events)
-        opening = lifetime.begin(opener.open(self._api, self._request))
+        if self._observed is None:
+            opening = lifetime.begin(opener.open(self._api, self._request))
+        else:
+            self._request = self._observed.with_headers(self._request)
+            with self._observed.sending():  # which the task takes over
+                opening = lifetime.begin(opener.open(self._api, self._request))
         try:
             if self._mender.deadline is None:
                 answer = await lifetime.outlived_by(opening)

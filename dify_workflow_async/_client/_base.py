@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import ssl as ssl_
 
 from collections.abc import Iterable, Mapping
@@ -16,7 +17,6 @@ from .._aiohttp import AiohttpTransport
 from .._api import Api, AppCache
 from .._call import Defaults, OnCancel, checked_on_cancel
 from .._config import Limits, Timeouts, settings
-from .._exchange import checked_hook
 from .._lifetime import Lifetime
 from .._protocol import is_a
 from .._retry import RetryPolicy
@@ -162,11 +162,31 @@ class Base:
         await self.aclose()
 
 
+def checked_hook(hook: Any) -> OnRetry | None:
+    """The hook, if it can be called as it is.
+
+    Raises:
+        ConfigurationError: it is a coroutine function, which nobody would await, or
+            no function.
+    """
+    if hook is None:
+        return None
+    if not callable(hook):
+        msg = f"a hook is a function, not {type(hook).__name__}"
+        raise ConfigurationError(msg)
+    called = (hook, getattr(hook, "__call__", None))  # noqa: B004 - an object's own
+    if any(inspect.iscoroutinefunction(each) for each in called):
+        msg = "a hook is a plain function; start a task in it for what takes time"
+        raise ConfigurationError(msg)
+    checked: OnRetry = hook
+    return checked
+
+
 def checked_observers(observers: Iterable[Observer]) -> tuple[Observer, ...]:
     """The observers.
 
     Raises:
-        ConfigurationError: one is none.
+        ConfigurationError: one is none, or has a method that nobody would await.
     """
     if not is_a(Iterable, observers):
         msg = f"observers are given as a list, not as {type(observers).__name__}"
@@ -175,6 +195,11 @@ def checked_observers(observers: Iterable[Observer]) -> tuple[Observer, ...]:
     for each in found:
         if not is_a(Observer, each):
             msg = f"an observer is a hooks.Observer, not {type(each).__name__}"
+            raise ConfigurationError(msg)
+        from .._observed import awaited
+
+        if name := awaited(type(each)):
+            msg = f"{name} of an observer is a plain function; start a task in it"
             raise ConfigurationError(msg)
     return found
 

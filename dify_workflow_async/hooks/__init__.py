@@ -30,6 +30,7 @@ nothing. One that has to wait for something starts a task of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -87,6 +88,14 @@ class RunObserver:
         One that the call sets itself is not replaced.
         """
         return {}
+
+    def sending(self) -> AbstractContextManager[object]:
+        """Is entered while the request is sent that starts the run, or goes back to it.
+
+        For what is to be current then, as spans are, so that what instruments HTTP
+        puts its own below.
+        """
+        return nullcontext()
 
     def heeds(self, event_name: str) -> bool:
         """Whether ``on_event`` is to be called with events of this name on the wire.

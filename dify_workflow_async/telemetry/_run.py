@@ -5,8 +5,16 @@ from __future__ import annotations
 import time
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 
-from opentelemetry.trace import SpanKind, StatusCode, Tracer, set_span_in_context
+from opentelemetry.trace import (
+    Span,
+    SpanKind,
+    StatusCode,
+    Tracer,
+    set_span_in_context,
+    use_span,
+)
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from .. import events as e
@@ -70,6 +78,12 @@ class TracedRun(RunObserver):
         if not self._names_parent:  # which goes with a state of its own
             TraceContextTextMapPropagator().inject(carrier, self._context)
         return carrier
+
+    def sending(self) -> AbstractContextManager[Span]:
+        """Have the span be the current one: that of the HTTP request goes below."""
+        return use_span(
+            self._span, record_exception=False, set_status_on_exception=False
+        )
 
     def heeds(self, event_name: str) -> bool:
         """Whether spans or metrics are made of it."""

@@ -17,7 +17,7 @@ from dify_workflow_async.hooks import (
     RunObserver,
     RunStart,
 )
-from dify_workflow_async.local import Node
+from dify_workflow_async.local import Node, Raw
 from dify_workflow_async.local.faults import Drop, ErrorPage, HangUp
 
 
@@ -194,7 +194,10 @@ class Broken(Observer, RunObserver):
 
 @pytest.mark.parametrize(
     "where",
-    ["on_run", "on_request", "on_retry", "headers", "heeds", "on_event", "on_end"],
+    [
+        *("on_run", "on_request", "on_retry", "headers", "sending", "heeds"),
+        *("on_event", "on_end"),
+    ],
 )
 async def test_one_that_fails(where, serve, connect, caplog):
     """What it raises is logged, changes nothing, and others are told all the same."""
@@ -243,7 +246,51 @@ async def test_copies_have_their_own(serve, connect):
     assert [x.user for x in second.starts] == ["u1"]
 
 
-@pytest.mark.parametrize("bad", [Observer(), 1, [1], ["x"], [Told]])
+class Gives(Observer):
+    """Gives what the test says."""
+
+    def __init__(self, given: object) -> None:
+        self._given = given
+
+    def on_run(self, start: RunStart):
+        """Give it."""
+        return self._given
+
+
+class AwaitedRun(RunObserver):
+    """Would have to be awaited."""
+
+    async def on_end(self, end: RunEnd) -> None:
+        """Do nothing."""
+
+
+class Awaited(Observer):
+    """Likewise."""
+
+    async def on_run(self, start: RunStart) -> None:
+        """Do nothing."""
+
+
+@pytest.mark.parametrize("bad", [1, Observer(), AwaitedRun(), RunObserver])
+async def test_what_cannot_follow_a_run(bad, serve, connect, caplog):
+    """It is logged, and does not."""
+    server = await serve(END)
+    client = connect(server, observers=[Gives(bad)])
+    with caplog.at_level(logging.ERROR, "dify_workflow_async"):
+        assert (await client.run()).is_success
+    (record,) = caplog.records
+    assert record.exc_info[0] is TypeError
+
+
+async def test_events_that_this_version_does_not_know(serve, connect):
+    """They are heeded by their name on the wire."""
+    server = await serve(Raw(event={"event": "brand_new", "data": {}}), END)
+    told = Told(wants="brand_new")
+    await connect(server, observers=[told]).run()
+    assert [x.name for x in told.events] == ["brand_new"]
+
+
+@pytest.mark.parametrize("bad", [[Awaited()], Observer(), 1, [1], ["x"], [Told]])
 def test_what_is_no_observer(bad):
     """It is refused at once."""
     client = WorkflowClient("app-1", "https://dify.invalid")

@@ -7,9 +7,11 @@ import time
 
 from typing import Any
 
+import aiohttp
 import attrs
 import pytest
 
+from opentelemetry import trace
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import StatusCode
 
@@ -500,6 +502,25 @@ async def test_a_parent_that_the_call_names(verb, serve, connect, seen):
     (request,) = server.server.requests
     assert request.headers["traceparent"] == TRACEPARENT
     assert len(seen.runs) == 1
+
+
+@pytest.mark.parametrize("verb", ["run", "run_blocking"])
+async def test_what_instruments_http(verb, serve, connect, seen):
+    """It finds the run's span as the current one, and who calls does not."""
+    current = []
+
+    async def begun(*_: object) -> None:
+        current.append(trace.get_current_span())
+
+    watch = aiohttp.TraceConfig()
+    watch.on_request_start.append(begun)
+    server = await serve(END, version=NEW)
+    async with aiohttp.ClientSession(trace_configs=[watch]) as session:
+        client = connect(server, observers=[seen.observer()], session=session)
+        await getattr(client, verb)()
+        assert not trace.get_current_span().is_recording()
+    (span,) = current
+    assert span.get_span_context() == seen.run.context
 
 
 async def test_other_requests_have_no_parent(serve, connect, seen):
