@@ -22,8 +22,8 @@ bash, from 4.4 on, in ~/.bashrc:
   eval "$(dify-workflow completion bash)"
 zsh, in ~/.zshrc:
   eval "$(dify-workflow completion zsh)"
-fish:
-  dify-workflow completion fish > ~/.config/fish/completions/dify-workflow.fish
+fish, in ~/.config/fish/config.fish:
+  dify-workflow completion fish | source
 """
 
 
