@@ -19,16 +19,14 @@ copyright = f"2026, {author}"  # noqa: A001
 release = installed_version(project)
 version = release
 
-sys.path.insert(0, str(Path(__file__).parent))  # for command_line.py
-
 extensions = [
-    "command_line",
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
-    "public",  # of ours, in _make
+    "command_line",  # of ours, in _make
+    "public",
 ]
 exclude_patterns = ["_build"]
 

@@ -23,7 +23,7 @@ PAGE = DOCS / "reference/command-line.md"
 def made() -> ModuleType:
     """Give the extension that makes it; Sphinx is not needed for what it makes."""
     pytest.importorskip("sphinx")
-    path = DOCS / "command_line.py"
+    path = DOCS / "_make/command_line.py"
     spec = importlib.util.spec_from_file_location("command_line", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -10,9 +10,11 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from dify_workflow_async.cli._app import cli
+from dify_workflow_async.cli._profiles import read_profiles
 
 
 ROOT = Path(__file__).parents[2]
@@ -46,7 +48,7 @@ def test_blocks_are_run_or_are_no_code(page):
     text = page.read_text("utf-8")
 
     languages = set(re.findall(r"^```([\w-]+)$", text, re.MULTILINE))
-    assert languages <= {"python", "console", "yaml", "sh", "text"}
+    assert languages <= {"python", "console", "yaml", "toml", "sh", "text"}
     assert text.count("```yaml\n") == text.count("```yaml\n# ")
 
 
@@ -56,7 +58,7 @@ def shell_commands() -> Iterator[list[str]]:
         for language, block in BLOCK.findall(page.read_text("utf-8")):
             lines = block.replace("\\\n", " ").splitlines()
             for line in lines if language == "sh" else ():
-                words = shlex.split(line, comments=True)
+                words = shlex.split(line.partition(" | ")[0], comments=True)
                 if words[:1] == ["dify-workflow"]:
                     yield words[1:]
 
@@ -65,10 +67,29 @@ def test_commands_that_are_not_run_have_options_that_there_are():
     """What a reader types is understood, although no test types it."""
     commands = list(shell_commands())
 
+    context = click.Context(cli)
     for name, *words in commands:
-        known = {option for each in cli.commands[name].params for option in each.opts}
+        command = cli.get_command(context, name)
+        assert command is not None, name
+        known = {option for each in command.params for option in each.opts}
         assert {word for word in words if word.startswith("-")} <= known, words
     assert len(commands) >= 5
+
+
+def test_files_of_profiles_are_read(tmp_path):
+    """What is shown as a config file is one."""
+    shown = [
+        block
+        for page in PAGES
+        for language, block in BLOCK.findall(page.read_text("utf-8"))
+        if language == "toml"
+    ]
+    assert shown
+    path = tmp_path / "config.toml"
+    for block in shown:
+        path.write_text(block, "utf-8")
+        profiles = read_profiles(path)
+        assert profiles[profiles.default].keys
 
 
 def test_extras_are_those_of_the_package():
