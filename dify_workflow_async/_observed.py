@@ -8,7 +8,7 @@ import time
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from functools import cache, partial
+from functools import partial
 from typing import Any, TypeVar
 
 import attrs
@@ -31,7 +31,10 @@ from .models import RunResult
 A = TypeVar("A")
 T = TypeVar("T")
 
-_ASKED = frozenset({"headers", "heeds", "sending"})
+_METHODS = (
+    *("on_run", "on_request", "on_retry"),
+    *("headers", "sending", "heeds", "on_event", "on_end"),
+)
 _ENDS = frozenset({WorkflowFinished, WorkflowPaused, Error})
 
 
@@ -133,12 +136,10 @@ class ObservedRun:
             tell(each.on_end, end)
 
 
-@cache
-def awaited(cls: type) -> str | None:
+def awaited(observer: Observer | RunObserver) -> str | None:
     """The name of a method that would have to be awaited, which nobody does."""
-    names = (x for x in dir(cls) if x.startswith("on_") or x in _ASKED)
-    found = (x for x in names if inspect.iscoroutinefunction(getattr(cls, x)))
-    return next(found, None)
+    methods = ((name, getattr(observer, name, None)) for name in _METHODS)
+    return next((x for x, it in methods if inspect.iscoroutinefunction(it)), None)
 
 
 def _follower(observer: Observer, start: RunStart) -> RunObserver | None:
@@ -153,7 +154,7 @@ def _follower(observer: Observer, start: RunStart) -> RunObserver | None:
     if not is_a(RunObserver, found):
         msg = f"on_run gave {type(found).__name__} instead of a RunObserver or None"
         raise TypeError(msg)
-    if name := awaited(type(found)):
+    if name := awaited(found):
         msg = f"{type(found).__name__}.{name} has to be a plain function"
         raise TypeError(msg)
     return found

@@ -51,7 +51,7 @@ FOREIGN = (  # their manuals are on the network
     "aiohttp asyncio attr attrs collections concurrent contextlib datetime decimal enum"
     " fnmatch http logging multidict os pathlib ssl starlette types typing uuid yarl"
 )
-ALIASES = "PathLike|Inputs|Files|Tell|Rows|Key|OnProgress|OnCancel|Decimal"
+ALIASES = "PathLike|Inputs|Files|Tell|Rows|Key|OnProgress|OnCancel|Verb|Decimal"
 nitpick_ignore_regex = [
     (r"py:.*|any", rf"({FOREIGN.replace(' ', '|')})(\..*)?"),
     (

@@ -198,7 +198,7 @@ def checked_observers(observers: Iterable[Observer]) -> tuple[Observer, ...]:
             raise ConfigurationError(msg)
         from .._observed import awaited
 
-        if name := awaited(type(each)):
+        if name := awaited(each):
             msg = f"{name} of an observer is a plain function; start a task in it"
             raise ConfigurationError(msg)
     return found
