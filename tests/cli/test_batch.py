@@ -211,6 +211,26 @@ async def test_interrupted_once(tmp_path, number):
         assert held.server.starts == {f"m{i}": 1 for i in range(20)}
 
 
+async def test_by_profile(server, tmp_path):
+    """Server, user and key come from the config file, by a name."""
+    table(tmp_path / "in.csv", 2, query="query")
+    (tmp_path / "config.toml").write_text(
+        f"[profiles.here]\nbase_url = '{server.base_url}'\nuser = 'ada'\n"
+        "[profiles.here.keys]\nrows = { env = 'ROWS_KEY' }\n"
+    )
+    env = {
+        "DIFY_WORKFLOW_CONFIG": "config.toml",
+        "ROWS_KEY": server.apps[0].key,
+        "DIFY_API_KEY": "app-wrong",
+        "DIFY_BASE_URL": "http://127.0.0.1:9/v1",
+    }
+    command = ("batch", "in.csv", "-o", "out.csv", "--profile", "here")
+    code, _, errors = await run(server, *command, cwd=tmp_path, **env)
+
+    assert code == 0, errors
+    assert [each.user for each in server.runs] == ["ada", "ada"]
+
+
 async def test_interrupted_at_the_last_row(tmp_path):
     """Whoever interrupts when no more rows were to start has a whole batch."""
     table(tmp_path / "in.csv", 2, query="query")
@@ -436,14 +456,13 @@ async def test_wrong_options(server, arguments, says):
     [
         ({"DIFY_API_KEY": ""}, "DIFY_API_KEY"),
         ({"DIFY_API_KEY": "app-wrong"}, "401"),
-        ({"DIFY_USER": ""}, "no user: give user=... or set DIFY_USER"),
         ({"DIFY_BASE_URL": "http://127.0.0.1:9/v1"}, "127.0.0.1:9"),
         ({"DIFY_BASE_URL": "no URL"}, "the base URL must look like"),
     ],
     ids=str,
 )
 async def test_no_app(server, here, env, says):
-    """Without key, user or server nothing is run, and no key is shown."""
+    """Without key or server nothing is run, and no key is shown."""
     table(here / "in.csv", 3, query="query")
 
     result = await invoke(server, "batch", "in.csv", "-o", "out.csv", **env)
