@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ._api import Api
 from ._protocol import Request
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from .dispatcher import Dispatcher, Scope
 
 _SPEECH = (TtsMessage.event_name, TtsMessageEnd.event_name)
+
+
+class Watch(NamedTuple):
+    """Somebody who is shown events; see `Pump.watch`."""
+
+    add: Callable[[Event], object]
+    heeds: Callable[[str], bool]
 
 
 class Pump:
@@ -46,8 +53,7 @@ class Pump:
     ) -> None:
         self.scope: Scope | None = None
         self.was_read = False
-        self._watch: Callable[[Event], None] | None = None
-        self._heeds: Callable[[str], bool] | None = None
+        self._watching: tuple[Watch, ...] = ()
         self._events = events
         # A reference back keeps the run until the collector comes: only if it is used.
         self._run = None if dispatcher is None else run
@@ -84,24 +90,25 @@ class Pump:
             raise UsageError(msg)
         return self._reader
 
-    def watch(
-        self, watch: Callable[[Event], None], heeds: Callable[[str], bool]
-    ) -> None:
+    def watch(self, add: Callable[[Event], object], heeds: Callable[[str], bool]) -> None:
         """Show each event that is read from now on, before its handlers get it.
 
         Args:
-            watch: is called with it.
+            add: is called with it.
             heeds: true of the names of events that have to be decoded for it.
         """
-        self._watch, self._heeds = watch, heeds
+        self._watching += (Watch(add, heeds),)
+
+    def _heeds(self, name: str) -> bool:
+        return any(watch.heeds(name) for watch in self._watching)
 
     # -- reading ---------------------------------------------------------------------
 
     def _pending(self, reader: RunReader) -> Iterator[Event]:
         """The events that were read last; nothing is done to them unasked."""
-        if self._watch is None:
+        if not self._watching:
             return reader.pending
-        return _watched(reader.pending, self._watch)
+        return _watched(reader.pending, self._watching)
 
     async def iterate(self) -> AsyncGenerator[Event]:
         """Dispatch and yield the events as they come.
@@ -135,7 +142,7 @@ class Pump:
         scope, dispatcher = self.scope, self._dispatcher
         version, listen = None, False
         self.was_read = True
-        if self._heeds is None:
+        if not self._watching:
             self._events.decode_least()
         else:
             self._events.decode_only(self._heeds)
@@ -155,7 +162,7 @@ class Pump:
         """Decode what is wanted now; give the version, and if speech is asked for."""
         heeds, wants = self._heeds, dispatcher.wants
         self._events.decode_only(
-            wants if heeds is None else lambda name: heeds(name) or wants(name)
+            (lambda name: heeds(name) or wants(name)) if self._watching else wants
         )
         listen = any(dispatcher.asked_for(name) for name in _SPEECH)
         return dispatcher.version, listen
@@ -197,8 +204,9 @@ class Pump:
 
 
 def _watched(
-    events: Iterator[Event], watch: Callable[[Event], None]
+    events: Iterator[Event], watching: tuple[Watch, ...]
 ) -> Iterator[Event]:
     for event in events:  # which may be left, and gone on with
-        watch(event)
+        for watch in watching:
+            watch.add(event)
         yield event
