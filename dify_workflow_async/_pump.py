@@ -90,7 +90,9 @@ class Pump:
             raise UsageError(msg)
         return self._reader
 
-    def watch(self, add: Callable[[Event], object], heeds: Callable[[str], bool]) -> None:
+    def watch(
+        self, add: Callable[[Event], object], heeds: Callable[[str], bool]
+    ) -> None:
         """Show each event that is read from now on, before its handlers get it.
 
         Args:
@@ -203,9 +205,7 @@ class Pump:
             self._dispatcher.run_ended(self._run, run_id=run_id)
 
 
-def _watched(
-    events: Iterator[Event], watching: tuple[Watch, ...]
-) -> Iterator[Event]:
+def _watched(events: Iterator[Event], watching: tuple[Watch, ...]) -> Iterator[Event]:
     for event in events:  # which may be left, and gone on with
         for watch in watching:
             watch.add(event)
