@@ -8,6 +8,7 @@ from ._batch import batch
 from ._demo import demo
 from ._record import record
 from ._serve import serve
+from ._timeline import timeline
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -20,3 +21,4 @@ cli.add_command(batch)
 cli.add_command(demo)
 cli.add_command(record)
 cli.add_command(serve)
+cli.add_command(timeline)

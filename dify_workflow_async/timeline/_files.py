@@ -31,8 +31,7 @@ def read_events(path: str | PathLike[str]) -> Iterator[Event]:
         OSError: it cannot be read.
     """
     with Path(path).open("rb") as file:
-        begin = file.read(512).removeprefix(_BOM).lstrip()
-        file.seek(0)
+        begin = file.peek(512).removeprefix(_BOM).lstrip()
         if begin.startswith(b"HTTP/"):
             yield from _in_stream(_body(file))
         elif begin.startswith(b"{"):
