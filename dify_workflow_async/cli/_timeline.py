@@ -50,5 +50,8 @@ def _picture(source: str) -> Picture:
 def _is_journal(source: str) -> bool:
     if "://" in source:
         return True
-    with Path(source).open("rb") as file:
+    path = Path(source)
+    if not path.is_file():  # a pipe can be read once only
+        return False
+    with path.open("rb") as file:
         return file.peek(len(_SQLITE)).startswith(_SQLITE)

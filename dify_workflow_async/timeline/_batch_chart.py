@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 
 from ..batch import State
-from ._batch import ENDS, PERCENTS
+from ._batch import ENDS, OTHER_CAUSES, PERCENTS
 from ._words import span, spent
 
 
@@ -188,12 +188,14 @@ def _amount(what: str, value: float) -> str:
 
 
 def _causes(batch: BatchTimeline) -> alt.LayerChart:
-    causes = list(batch.causes.items())
-    shown = causes[:_CAUSES]
-    if rest := sum(number for _, number in causes[_CAUSES:]):
-        shown.append((f"{len(causes) - _CAUSES:,} other causes", rest))
+    named = {
+        name: number for name, number in batch.causes.items() if name != OTHER_CAUSES
+    }
+    shown = list(named.items())[:_CAUSES]
+    if rest := sum(batch.causes.values()) - sum(number for _, number in shown):
+        shown.append((OTHER_CAUSES, rest))
     rows = [
-        {"zero": 0, "number": number, "words": f"{number:,}   {cause}", "place": place}
+        {"number": number, "words": f"{number:,}   {cause}", "place": place}
         for place, (cause, number) in enumerate(shown)
     ]
     place = alt.Y("place:O", axis=None)

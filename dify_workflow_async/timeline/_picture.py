@@ -163,6 +163,9 @@ def check_path(path: str | PathLike[str]) -> None:
     if not where.parent.is_dir():
         msg = f"there is no folder {where.parent}"
         raise ConfigurationError(msg)
+    if where.is_dir():
+        msg = f"{where} is a folder"
+        raise ConfigurationError(msg)
     require_library()
 
 

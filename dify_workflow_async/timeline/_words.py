@@ -20,7 +20,7 @@ def span(seconds: float) -> str:
     """A time in seconds, with three digits that count."""
     if seconds >= 100:
         return f"{seconds:,.0f} s"
-    return f"{seconds:.3g} s" if seconds >= 0.001 else f"{seconds:.3f} s"
+    return "< 0.001 s" if 0 < seconds < 0.001 else f"{seconds:.3g} s"
 
 
 def spent(tokens: int | None, prices: Mapping[str, Decimal]) -> str:

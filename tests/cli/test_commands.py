@@ -57,7 +57,9 @@ def test_demo_as_a_process():
     assert "about “rivers”" in done.stdout
 
 
-@pytest.mark.parametrize("command", [(), ("demo",), ("record",), ("serve",)], ids=str)
+@pytest.mark.parametrize(
+    "command", [(), ("demo",), ("record",), ("serve",), ("timeline",)], ids=str
+)
 def test_help(command):
     """Every command tells how it is used."""
     result = CliRunner().invoke(cli, [*command, "--help"])
