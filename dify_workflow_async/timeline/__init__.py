@@ -13,23 +13,10 @@ Drawing needs the extra ``timeline``; what they tell can be had without it.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
 from ._bars import Bar
+from ._batch import BatchTimeline, Slice
 from ._picture import Picture, check_path
 from ._timeline import Timeline
 
 
-if TYPE_CHECKING:
-    from ._batch import BatchTimeline, Slice
-
 __all__ = ["Bar", "BatchTimeline", "Picture", "Slice", "Timeline", "check_path"]
-
-
-def __getattr__(name: str) -> object:
-    """Look up what needs batches, which the picture of a run does not."""
-    if name in {"BatchTimeline", "Slice"}:
-        return getattr(import_module("._batch", __name__), name)
-    msg = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(msg)

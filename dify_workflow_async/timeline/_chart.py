@@ -213,10 +213,11 @@ def _marks(shown: list[Row], time: alt.X, rows: _Rows) -> Layer:
 
 def _shown(bar: Bar, total: float) -> Row:
     thin = 0.3 if bar.is_block else 0.12
+    least = total / 400  # nothing is too short to be seen
+    until = min(max(bar.end, bar.start + least), total)
     return {
-        "start": bar.start,
-        # Nothing is too short to be seen.
-        "until": max(bar.end, min(bar.start + total / 400, total)),
+        "start": min(bar.start, until - least),
+        "until": until,
         "top": bar.lane + thin,
         "middle": bar.lane + 0.5,
         "bottom": bar.lane + 1 - thin,

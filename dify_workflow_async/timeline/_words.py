@@ -17,10 +17,10 @@ def one_line(text: str, length: int = 300) -> str:
 
 
 def span(seconds: float) -> str:
-    """A time in seconds, with three digits that count."""
+    """A time in seconds: three digits that count, and nothing below milliseconds."""
     if seconds >= 100:
         return f"{seconds:,.0f} s"
-    return "< 0.001 s" if 0 < seconds < 0.001 else f"{seconds:.3g} s"
+    return "< 0.001 s" if 0 < seconds < 0.001 else f"{round(seconds, 3):.3g} s"
 
 
 def spent(tokens: int | None, prices: Mapping[str, Decimal]) -> str:
