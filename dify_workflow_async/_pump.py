@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ._api import Api
 from ._protocol import Request
@@ -18,14 +18,9 @@ from .events import Event, Ping, TtsMessage, TtsMessageEnd, WorkflowPaused
 if TYPE_CHECKING:
     from .dispatcher import Dispatcher, Scope
 
+    Watch = tuple[Callable[[Event], object], Callable[[str], bool]]
+
 _SPEECH = (TtsMessage.event_name, TtsMessageEnd.event_name)
-
-
-class Watch(NamedTuple):
-    """Somebody who is shown events; see `Pump.watch`."""
-
-    add: Callable[[Event], object]
-    heeds: Callable[[str], bool]
 
 
 class Pump:
@@ -99,10 +94,10 @@ class Pump:
             add: is called with it.
             heeds: true of the names of events that have to be decoded for it.
         """
-        self._watching += (Watch(add, heeds),)
+        self._watching += ((add, heeds),)
 
     def _heeds(self, name: str) -> bool:
-        return any(watch.heeds(name) for watch in self._watching)
+        return any(heeds(name) for _, heeds in self._watching)
 
     # -- reading ---------------------------------------------------------------------
 
@@ -207,6 +202,6 @@ class Pump:
 
 def _watched(events: Iterator[Event], watching: tuple[Watch, ...]) -> Iterator[Event]:
     for event in events:  # which may be left, and gone on with
-        for watch in watching:
-            watch.add(event)
+        for add, _ in watching:
+            add(event)
         yield event
