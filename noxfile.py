@@ -34,7 +34,7 @@ ENGINE_PYTHONS = ("3.12", "3.13")  # that Dify's graph engine, graphon, is there
 PACKAGE = Path("dify_workflow_async")
 DIST = Path("dist")
 # All but speed, which is measured, and engine, which not every Python can have.
-EXTRAS = "cli,batch,postgresql,tables,distributed,otel,starlette"
+EXTRAS = "cli,batch,postgresql,tables,distributed,otel,starlette,timeline"
 
 # Core and client, and what is new, are covered to the last branch; these need not be.
 PARTLY_COVERED = ("cli", "local")

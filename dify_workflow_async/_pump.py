@@ -18,6 +18,8 @@ from .events import Event, Ping, TtsMessage, TtsMessageEnd, WorkflowPaused
 if TYPE_CHECKING:
     from .dispatcher import Dispatcher, Scope
 
+    Watch = tuple[Callable[[Event], object], Callable[[str], bool]]
+
 _SPEECH = (TtsMessage.event_name, TtsMessageEnd.event_name)
 
 
@@ -46,8 +48,7 @@ class Pump:
     ) -> None:
         self.scope: Scope | None = None
         self.was_read = False
-        self._watch: Callable[[Event], None] | None = None
-        self._heeds: Callable[[str], bool] | None = None
+        self._watching: tuple[Watch, ...] = ()
         self._events = events
         # A reference back keeps the run until the collector comes: only if it is used.
         self._run = None if dispatcher is None else run
@@ -85,27 +86,28 @@ class Pump:
         return self._reader
 
     def watch(
-        self, watch: Callable[[Event], None], heeds: Callable[[str], bool]
+        self, add: Callable[[Event], object], heeds: Callable[[str], bool]
     ) -> None:
         """Show each event that is read from now on, before its handlers get it.
 
         Several may watch.
 
         Args:
-            watch: is called with it.
+            add: is called with it.
             heeds: true of the names of events that have to be decoded for it.
         """
-        if self._watch is not None and self._heeds is not None:
-            watch, heeds = _both(self._watch, watch), _either(self._heeds, heeds)
-        self._watch, self._heeds = watch, heeds
+        self._watching += ((add, heeds),)
+
+    def _heeds(self, name: str) -> bool:
+        return any(heeds(name) for _, heeds in self._watching)
 
     # -- reading ---------------------------------------------------------------------
 
     def _pending(self, reader: RunReader) -> Iterator[Event]:
         """The events that were read last; nothing is done to them unasked."""
-        if self._watch is None:
+        if not self._watching:
             return reader.pending
-        return _watched(reader.pending, self._watch)
+        return _watched(reader.pending, self._watching)
 
     async def iterate(self) -> AsyncGenerator[Event]:
         """Dispatch and yield the events as they come.
@@ -139,7 +141,7 @@ class Pump:
         scope, dispatcher = self.scope, self._dispatcher
         version, listen = None, False
         self.was_read = True
-        if self._heeds is None:
+        if not self._watching:
             self._events.decode_least()
         else:
             self._events.decode_only(self._heeds)
@@ -159,7 +161,7 @@ class Pump:
         """Decode what is wanted now; give the version, and if speech is asked for."""
         heeds, wants = self._heeds, dispatcher.wants
         self._events.decode_only(
-            wants if heeds is None else lambda name: heeds(name) or wants(name)
+            (lambda name: heeds(name) or wants(name)) if self._watching else wants
         )
         listen = any(dispatcher.asked_for(name) for name in _SPEECH)
         return dispatcher.version, listen
@@ -200,11 +202,10 @@ class Pump:
             self._dispatcher.run_ended(self._run, run_id=run_id)
 
 
-def _watched(
-    events: Iterator[Event], watch: Callable[[Event], None]
-) -> Iterator[Event]:
+def _watched(events: Iterator[Event], watching: tuple[Watch, ...]) -> Iterator[Event]:
     for event in events:  # which may be left, and gone on with
-        watch(event)
+        for add, _ in watching:
+            add(event)
         yield event
 
 

@@ -27,6 +27,7 @@ from .events import Event, TextChunk, TextReplace
 if TYPE_CHECKING:  # imported late: most runs are not shown to anybody
     from ._aside import Aside
     from .relay import Tell
+    from .timeline import Timeline
     from .views import Nodes, Pace, Usage
 
 T = TypeVar("T")
@@ -36,6 +37,7 @@ class StreamViews(StreamLife):
     """What a `RunStream` can be seen as."""
 
     _nodes: Nodes | None = None
+    _timeline: Timeline | None = None
     _aside: tuple[Aside, weakref.ref[AsyncGenerator[object]]] | None = None
 
     @abstractmethod
@@ -55,14 +57,17 @@ class StreamViews(StreamLife):
             UsageError: it was not asked for before events were read.
         """
         if self._nodes is None:
-            if self._pump.was_read:
-                msg = "ask for run.nodes and run.usage before the run is read"
-                raise UsageError(msg)
+            self._check_unread("run.nodes and run.usage")
             from .views import Nodes
 
             self._nodes = Nodes()
             self._pump.watch(self._nodes.add, self._nodes.heeds)
         return self._nodes
+
+    def _check_unread(self, what: str) -> None:
+        if self._pump.was_read:
+            msg = f"ask for {what} before the run is read"
+            raise UsageError(msg)
 
     @property
     def usage(self) -> Usage:
@@ -72,6 +77,27 @@ class StreamViews(StreamLife):
             UsageError: neither was asked for before events were read.
         """
         return self.nodes.usage
+
+    def timeline(self) -> Timeline:
+        """Where the time and the tokens go, as a picture that grows with the run.
+
+        Ask for it before the run is read, as for `nodes`. It can be drawn at any time,
+        with the extra ``timeline``::
+
+            timeline = run.timeline()
+            result = await run.result()
+            await asyncio.to_thread(timeline.save, "run.html")
+
+        Raises:
+            UsageError: it was not asked for before events were read.
+        """
+        if self._timeline is None:
+            self._check_unread("run.timeline()")
+            from .timeline import Timeline
+
+            self._timeline = Timeline()
+            self._pump.watch(self._timeline.add, self._timeline.heeds)
+        return self._timeline
 
     # -- text ------------------------------------------------------------------------
 

@@ -48,7 +48,7 @@ copybutton_exclude = ".linenos, .gp, .go"
 
 nitpicky = True
 FOREIGN = (  # their manuals are on the network
-    "aiohttp asyncio attr attrs collections concurrent contextlib datetime decimal enum"
+    "aiohttp altair asyncio attr attrs collections concurrent contextlib datetime decimal enum"
     " fnmatch http logging multidict os pathlib ssl starlette types typing uuid yarl"
 )
 ALIASES = "PathLike|Inputs|Files|Tell|Rows|Key|OnProgress|OnCancel|Verb|Decimal"

@@ -24,6 +24,7 @@ COMMANDS = {
     "run": "_run:run",
     "serve": "_serve:serve",
     "stop": "_runs:stop",
+    "timeline": "_timeline:timeline",
     "upload": "_upload:upload",
     "wait": "_follow:wait",
 }

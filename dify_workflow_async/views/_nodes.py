@@ -82,35 +82,41 @@ class Nodes(Mapping[str, NodeState]):
         """True if events of this name on the wire tell anything of nodes."""
         return event_name in _HEEDED
 
-    def add(self, event: Event) -> None:
-        """Take in what an event tells; one that tells nothing of nodes is ignored."""
+    def add(self, event: Event) -> NodeState | None:
+        """Take in what an event tells; one that tells nothing of nodes is ignored.
+
+        Returns:
+            The execution that it told something new of, as it is now; None for the end
+            of the run, and where nothing is new.
+        """
         match event:
             case NodeStarted():
-                self._started(event)
+                return self._started(event)
             case NodeFinished():
-                self._finished(event)
+                return self._finished(event)
             case NodeRetry():
-                self._retried(event)
+                return self._retried(event)
             case IterationNext() | LoopNext():
-                self._next_round(event)
+                return self._next_round(event)
             case IterationStarted() | LoopStarted():
-                self._open(event, begins=True)
+                return self._open(event, begins=True)
             case IterationCompleted() | LoopCompleted():
-                self._completed(event)
+                return self._completed(event)
             case WorkflowFinished() | WorkflowPaused():
                 self._run_ended(event)
             case Error():
                 self._close("failed")
             case _:
                 pass
+        return None
 
-    def _started(self, event: NodeStarted) -> None:
+    def _started(self, event: NodeStarted) -> NodeState | None:
         key = event.id or event.node_id
         if key is None or ((known := self._states.get(key)) and _is_over(known)):
-            return
+            return None
         parent = self._parent(event.iteration_id, event.loop_id)
         around = self._states.get(parent or "")
-        self._states[key] = attrs.evolve(
+        return self._keep(
             self._states.get(key) or NodeState(id=key, round=_round(around)),
             node_id=event.node_id,
             node_type=event.node_type,
@@ -120,24 +126,24 @@ class Nodes(Mapping[str, NodeState]):
             started_at=event.created_at,
         )
 
-    def _retried(self, event: NodeRetry) -> None:
+    def _retried(self, event: NodeRetry) -> NodeState | None:
         if (state := self._state_of(event)) is None or _is_over(state):
-            return
+            return None
         if (event.retry_index or state.attempts) < state.attempts:
-            return  # it came before
-        self._states[state.id] = attrs.evolve(
+            return None  # it came before
+        return self._keep(
             _paid(state, event.execution_metadata),
             status="running",
             attempts=(event.retry_index or state.attempts) + 1,
             error=event.error,
         )
 
-    def _finished(self, event: NodeFinished) -> None:
+    def _finished(self, event: NodeFinished) -> NodeState | None:
         if (state := self._state_of(event)) is None or _is_over(state):
-            return
+            return None
         cost = event.execution_metadata or ExecutionMetadata()
         told = (x for x in (cost.iteration_index, cost.loop_index) if x is not None)
-        self._states[state.id] = attrs.evolve(
+        return self._keep(
             _paid(state, cost),
             status=event.status or "succeeded",
             round=next(told, state.round),
@@ -145,6 +151,10 @@ class Nodes(Mapping[str, NodeState]):
             elapsed_time=event.elapsed_time,
             error=event.error,
         )
+
+    def _keep(self, state: NodeState, **changes: Any) -> NodeState:
+        self._states[state.id] = changed = attrs.evolve(state, **changes)
+        return changed
 
     def _state_of(self, event: NodeFinished | NodeRetry) -> NodeState | None:
         """The execution that has ended, or failed; a new one if its start was lost."""
@@ -166,18 +176,18 @@ class Nodes(Mapping[str, NodeState]):
 
     # -- iterations and loops --------------------------------------------------------
 
-    def _next_round(self, event: IterationNext | LoopNext) -> None:
+    def _next_round(self, event: IterationNext | LoopNext) -> NodeState | None:
         if (state := self._open(event)) is None:
-            return
+            return None
         first = 1 if isinstance(event, LoopNext) else 0
         index = first if event.index is None else event.index
         rounds = max(state.rounds or 0, index - first + 1)
-        self._states[state.id] = attrs.evolve(state, rounds=rounds)
+        return self._keep(state, rounds=rounds)
 
-    def _completed(self, event: IterationCompleted | LoopCompleted) -> None:
+    def _completed(self, event: IterationCompleted | LoopCompleted) -> NodeState | None:
         if (state := self._open(event)) is None or _is_over(state):
-            return
-        self._states[state.id] = attrs.evolve(
+            return None
+        return self._keep(
             state,
             status=event.status or "succeeded",
             rounds=state.rounds if event.steps is None else event.steps,

@@ -206,12 +206,19 @@ class Journal(Life):
         ]
         return [record for records in found for record in records]
 
-    async def records(self, states: Collection[State] = ()) -> AsyncIterator[Record]:
-        """All rows, in the order in which they came in, or those in *states*."""
-        wanted = frozenset(states)
+    async def records(
+        self, states: Collection[State] = (), *, outputs: bool = True
+    ) -> AsyncIterator[Record]:
+        """All rows, in the order in which they came in, or those in *states*.
+
+        Args:
+            states: none of them: all.
+            outputs: False leaves them out, and does not read them.
+        """
+        read = partial(_reads.page, states=frozenset(states), outputs=outputs)
         after: int | None = 0
         while after is not None:
-            page = await self._read(partial(_reads.page, after=after, states=wanted))
+            page = await self._read(partial(read, after=after))
             for record in page.records:
                 yield record
             after = page.last

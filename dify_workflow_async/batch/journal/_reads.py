@@ -66,9 +66,21 @@ PAGE = 500
 """Records that are read at once: outputs may have megabytes each."""
 
 
-def page(connection: sa.Connection, after: int, states: frozenset[State]) -> Page:
+_LONG = {"inputs", "outputs"}
+
+
+def page(
+    connection: sa.Connection,
+    after: int,
+    states: frozenset[State],
+    *,
+    outputs: bool = True,
+) -> Page:
     """The records that come after a row, those in *states* if there are any."""
-    statement = sa.select(ROWS).where(ROWS.c.id > after).order_by(ROWS.c.id).limit(PAGE)
+    short = (column for column in ROWS.c if column.name not in _LONG)
+    long = ROWS.c.outputs if outputs else sa.null().label("outputs")
+    statement = sa.select(*short, long).where(ROWS.c.id > after)
+    statement = statement.order_by(ROWS.c.id).limit(PAGE)
     if states:
         statement = statement.where(ROWS.c.state.in_([s.value for s in states]))
     found = connection.execute(statement).all()
