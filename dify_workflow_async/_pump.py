@@ -207,19 +207,3 @@ def _watched(events: Iterator[Event], watching: tuple[Watch, ...]) -> Iterator[E
         for add, _ in watching:
             add(event)
         yield event
-
-
-def _both(
-    first: Callable[[Event], None], second: Callable[[Event], None]
-) -> Callable[[Event], None]:
-    def watch(event: Event) -> None:
-        first(event)
-        second(event)
-
-    return watch
-
-
-def _either(
-    first: Callable[[str], bool], second: Callable[[str], bool]
-) -> Callable[[str], bool]:
-    return lambda name: first(name) or second(name)
