@@ -6,7 +6,7 @@ import inspect
 import logging
 import time
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from typing import Any, TypeVar
@@ -76,7 +76,7 @@ class ObservedRun:
         return attrs.evolve(request, headers=headers | dict(request.headers))
 
     @contextmanager
-    def sending(self) -> Iterator[None]:
+    def sending(self) -> Generator[None]:
         """Let observers make current what they like, while the request is sent."""
         stack = ExitStack()
         for each in self._followers:
