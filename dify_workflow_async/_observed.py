@@ -6,7 +6,7 @@ import inspect
 import logging
 import time
 
-from collections.abc import Callable, Iterable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from typing import Any, TypeVar
