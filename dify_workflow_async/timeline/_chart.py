@@ -316,5 +316,6 @@ def _tokens(lanes: list[Row], rows: _Rows) -> alt.LayerChart:
     )
 
 
-def _data(values: list[Row]) -> alt.InlineData:
-    return alt.InlineData(values=values)
+def _data(values: list[Row]) -> Row:
+    # Not InlineData, which compares each value with the schema, again for each copy.
+    return {"values": values}

@@ -111,6 +111,19 @@ def test_a_node_that_has_ended():
     assert not nodes["e1"].is_running
 
 
+def test_what_an_event_was_of():
+    """Adding tells which execution there is news of; none, if it came before."""
+    nodes = Nodes()
+    assert nodes.add(start("e1")) is nodes["e1"]
+    assert nodes.add(end("e1")) is nodes["e1"]
+    assert nodes.add(end("e1")) is None
+    assert nodes.add(LoopStarted(node_id="loop")) is nodes["loop"]
+    assert nodes.add(LoopNext(node_id="loop", index=1)) is nodes["loop"]
+    assert nodes.add(LoopCompleted(node_id="loop")) is nodes["loop"]
+    assert nodes.add(WorkflowFinished(status="succeeded")) is None
+    assert nodes.add(TextChunk(text="hello")) is None
+
+
 def test_an_end_without_a_beginning():
     """Events may be lost: the end alone makes a state."""
     nodes = nodes_of(end("e1", status="failed", created_at=BEGAN))
