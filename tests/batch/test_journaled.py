@@ -191,13 +191,15 @@ async def test_equal_rows_of_one_key_are_one_row() -> None:
     assert [item.attempts for item in items] == [1, 0]
 
 
-async def test_many_equal_rows_of_one_key() -> None:
+async def test_many_equal_rows_of_one_key(until: Until) -> None:
     """When the one that runs has ended, the others are told one after another, at once."""
     gate = asyncio.Event()
     work = Works(gate=gate)
-    asyncio.get_running_loop().call_later(0.1, gate.set)
-    async with asyncio.timeout(10):
-        items = await collect(batch(work, MemoryJournal(), [{"n": 1}] * 500))
+    async with batch(work, MemoryJournal(), [{"n": 1}] * 500) as run:
+        await until(lambda: len(run._runner._feed._held) == 499)
+        gate.set()
+        async with asyncio.timeout(20):  # ten at a time, in minutes if each time waited
+            items = [item async for item in run]
     assert work.calls == ["1"]
     assert len(items) == 500
 

@@ -95,7 +95,7 @@ async def test_a_slow_source_of_rows() -> None:
         assert [item.index async for item in batch] == [1]
 
 
-async def test_items_in_order() -> None:
+async def test_items_in_order(until: Until) -> None:
     """A row that ends early waits for those before it, and bad rows have a place, too."""
     first = asyncio.Event()
 
@@ -105,6 +105,7 @@ async def test_items_in_order() -> None:
     work = Works(do={0: late})
     given = [{"n": 0}, {"n": 1}, "no row", *({"n": i} for i in range(3, 40))]
     async with run_batch(work, given, concurrency=4, ordered=True) as batch:  # type: ignore[arg-type]
+        await until(lambda: len(work.calls) >= 7)
         await asyncio.sleep(0.01)
         assert len(work.calls) == 7  # as many as there is room for, the bad one too
         first.set()
