@@ -584,7 +584,7 @@ async def test_a_timeline(server, tmp_path):
 
 
 def test_start_up_imports_little():
-    """The help loads no library that only some commands need."""
+    """The command loads no library that only others need."""
     script = (
         "import sys\n"
         "from dify_workflow_async.cli._app import cli\n"
