@@ -52,7 +52,8 @@ class _BlockCompleted(_Block):
     Attributes:
         error: null even when ``status`` is ``failed``: the run's end has the reason.
         elapsed_time: seconds.
-        steps: how many rounds there were.
+        steps: how many rounds there were; of a loop, how many there might have been
+            at most, also if it was left before.
     """
 
     outputs: Mapping[str, Any] | None = None

@@ -187,10 +187,13 @@ class Nodes(Mapping[str, NodeState]):
     def _completed(self, event: IterationCompleted | LoopCompleted) -> NodeState | None:
         if (state := self._open(event)) is None or _is_over(state):
             return None
+        rounds = state.rounds
+        if isinstance(event, IterationCompleted) and event.steps is not None:
+            rounds = event.steps  # a loop tells the most that there might have been
         return self._keep(
             state,
             status=event.status or "succeeded",
-            rounds=state.rounds if event.steps is None else event.steps,
+            rounds=rounds,
             finished_at=event.finished_at,
             elapsed_time=event.elapsed_time,
             error=event.error,
