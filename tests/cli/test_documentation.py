@@ -74,5 +74,7 @@ def test_the_page_has_the_places(made):
 def test_each_exit_status_is_told():
     """Those of the commands' own help stand on the page."""
     page = PAGE.read_text(encoding="utf-8")
-    for status in re.findall(r"(?:: |; )(\d+) ", STATUSES):
+    statuses = re.findall(r"(?m)(?:^ *|: |; )(\d+) ", STATUSES)
+    assert {"0", "1", "2", "3", "4", "5", "130"} <= set(statuses)
+    for status in statuses:
         assert re.search(rf"(?m)^\| {status} \|", page)
