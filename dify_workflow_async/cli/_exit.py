@@ -48,14 +48,14 @@ PIPE_CLOSED = 141
 
 STATUSES = """\b
 Exit status:
-  0    done
-  1    the run failed, or the server said no
-  2    nothing was sent: wrong options, settings or inputs
-  3    the server cannot be reached
-  4    the run may still be going
-  5    the run waits for a person
-  130  interrupted
-  141  who read the output went away
+    0 done
+    1 the run failed, or the server said no
+    2 nothing was sent: wrong options, settings or inputs
+    3 the server cannot be reached
+    4 the run may still be going
+    5 the run waits for a person
+  130 interrupted
+  141 who read the output went away
 """
 """The epilog of each command that talks to a server."""
 
