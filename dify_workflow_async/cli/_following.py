@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -98,8 +97,9 @@ class Following(Telling):
             DifyError: a file cannot be written there.
         """
         if self.timeline is not None:
-            made: Any = import_module("..timeline", __package__)
-            made.check_path(self.timeline)
+            from ..timeline import check_path
+
+            check_path(self.timeline)
         for path in (self.timeline, self.speech):
             if path is not None and not path.parent.is_dir():
                 msg = f"{path}: there is no folder {str(path.parent)!r}"

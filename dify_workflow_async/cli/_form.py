@@ -17,7 +17,8 @@ from ..models import FileUploadSettings, Form, FormInput, InputVariable, Paramet
 from ._connection import Connection, connected
 from ._exit import STATUSES, carry_out
 from ._inputs import Given, inputs_of
-from ._show import lines, moment, show_facts, show_json, show_table, shown
+from ._show import moment, show_facts, show_json, show_table, shown
+from ._text import safe
 
 
 @click.command(epilog=STATUSES)
@@ -76,7 +77,7 @@ async def _form(
     if as_json:
         show_json({"action": action, "inputs": inputs})
     else:
-        click.echo(lines(f"answered with {action}: the run goes on"))
+        click.echo(safe(f"answered with {action}: the run goes on"))
 
 
 # -- showing ---------------------------------------------------------------------------
@@ -87,7 +88,7 @@ def _show(asked: Form, *, as_json: bool) -> None:
         show_json(asked.raw)
         return
     if asked.form_content:
-        click.echo(lines(asked.form_content) + "\n")
+        click.echo(safe(asked.form_content) + "\n")
     if asked.inputs:
         headers = ("field", "type", "proposed", "takes")
         show_table(headers, [_row(asked, field) for field in asked.inputs])

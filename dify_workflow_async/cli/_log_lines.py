@@ -14,6 +14,7 @@ from rich.text import Text
 
 from ..models import LogEntry, LogRun
 from ._show import STYLES, console, json_text, on_terminal, seconds, shown
+from ._text import safe
 
 
 Tell = Callable[[LogEntry], None]
@@ -108,4 +109,4 @@ def plain_lines() -> Tell:
 
 def _safe(line: str) -> str:
     """The line, with its columns, and nothing that steers a terminal."""
-    return "".join(x if x.isprintable() else "\ufffd" for x in line).rstrip()
+    return safe(line.replace("\n", " ")).rstrip()

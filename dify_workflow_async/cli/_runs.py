@@ -13,7 +13,8 @@ from ..errors import BadRequest, CannotStop, NotFound, RunNotFound
 from ..models import RunDetail, RunRef, RunResult
 from ._connection import Connection, connected
 from ._exit import STATUSES, carry_out
-from ._show import lines, moment, seconds, show_facts, show_json, shown
+from ._show import moment, seconds, show_facts, show_json, shown
+from ._text import safe
 
 
 @click.command(epilog=STATUSES)
@@ -114,7 +115,7 @@ async def _stop(
     if as_json:
         show_json(attrs.asdict(done))
     else:
-        click.echo(lines(str(done)))
+        click.echo(safe(str(done)))
 
 
 async def _run_of(client: WorkflowClient, id_: str) -> RunDetail | None:

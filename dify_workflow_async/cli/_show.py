@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ._text import printable
+from ._text import printable, safe
 
 
 WHOLE = 10**9
@@ -71,7 +71,7 @@ def show_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 def show_facts(facts: Iterable[tuple[str, str]]) -> None:
     """Print names and values; values may have several lines, which are kept."""
     out = console()
-    pairs = [(printable(name), lines(value)) for name, value in facts]
+    pairs = [(printable(name), safe(value)) for name, value in facts]
     if on_terminal(out):
         table = Table(show_header=False, box=None, pad_edge=False)
         table.add_column(style="bold", no_wrap=True)
@@ -115,12 +115,6 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 # -- values as texts -------------------------------------------------------------------
-
-
-def lines(text: str) -> str:
-    """A text of others with its line breaks, and nothing else that steers a terminal."""
-    whole = text.replace("\r\n", "\n").expandtabs(4)
-    return "".join(x if x.isprintable() or x == "\n" else "\ufffd" for x in whole)
 
 
 def shown(value: object) -> str:

@@ -240,6 +240,17 @@ def test_a_loop():
     assert nodes["lo"].status == "failed"
 
 
+def test_a_loop_that_is_left_before_its_last_round():
+    """Its end tells the most rounds that there might have been, not those that were."""
+    nodes = nodes_of(
+        LoopStarted(node_id="lo", metadata={"loop_length": 10}),
+        LoopNext(node_id="lo", index=1),
+        LoopNext(node_id="lo", index=2),
+        LoopCompleted(node_id="lo", status="succeeded", steps=10),
+    )
+    assert (nodes["lo"].rounds, nodes["lo"].expected_rounds) == (2, 10)
+
+
 def test_an_iteration_that_runs_again():
     """In a loop it begins anew each time: the second has an id of its own."""
     nodes = nodes_of(

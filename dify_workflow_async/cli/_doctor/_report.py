@@ -12,7 +12,8 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from .._show import console, lines, on_terminal, show_json
+from .._show import console, on_terminal, show_json
+from .._text import safe
 from ._finding import Finding, Mark
 
 
@@ -36,7 +37,7 @@ def show(finding: Finding) -> None:
     has_signs = _has_signs()
     mark = finding.mark.value if has_signs else _PLAIN[finding.mark]
     head = f"{mark} {finding.check:<{_WIDTH}}  "
-    told, remedy = lines(finding.told), lines(finding.remedy)
+    told, remedy = safe(finding.told), safe(finding.remedy)
     remedy = f"→ {remedy}" if remedy and has_signs else remedy
     if not on_terminal(out):
         click.echo(head + told)
