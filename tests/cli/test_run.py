@@ -568,7 +568,6 @@ async def test_files_that_cannot_be_saved(server, tmp_path):
 
 async def test_a_timeline(server, tmp_path):
     """The nodes of a run are drawn into a file, whose kind is looked at before."""
-
     code, _, errors = await run(
         server, "run", "-i", "topic=x", "--timeline", "out.html", cwd=tmp_path
     )
