@@ -3,6 +3,7 @@
 import asyncio
 import re
 import secrets
+import string
 import time
 
 from typing import Any
@@ -16,6 +17,13 @@ from ._steps import Json
 
 
 _FIELD = re.compile(r"\{\{#\$output\.([^#]+)#\}\}")
+
+
+def _new_token() -> str:
+    """As real servers make them: 22 letters and digits, so no dash comes first."""
+    return "".join(
+        secrets.choice(string.ascii_letters + string.digits) for _ in range(22)
+    )
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -47,7 +55,7 @@ class Form:
     default_values: Json
     expires_in: float
     id: str = attrs.field(factory=new_id)
-    token: str = attrs.field(factory=lambda: secrets.token_urlsafe(16))
+    token: str = attrs.field(factory=_new_token)
     action: Json = attrs.field(factory=dict[str, Any], init=False)
     submitted: Json = attrs.field(factory=dict[str, Any], init=False)
     has_expired: bool = attrs.field(default=False, init=False)

@@ -398,7 +398,7 @@ async def test_quiet(server, tmp_path):
         ({"in.csv": "query\n1\n"}, ["--encoding", "x"], "there is no encoding 'x'"),
         ({"in.csv": "query\n1\n", "out.csv": ""}, [], "out.csv: it is there already"),
         (
-            {"in.csv": "query\n1\n", "out.csv.part": ""},
+            {"in.csv": "query\n1\n", "out.csv.part": "query\n"},
             [],
             "out.csv.part: a batch that did not come to its end left this",
         ),

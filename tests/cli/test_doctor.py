@@ -526,7 +526,7 @@ async def test_inputs_for_the_run(tmp_path):
     assert done.status == 0, done.out
     assert run.inputs["topic"] == "a = b"
     assert run.inputs["count"] == 3
-    assert uploads == ["a.txt", "b.txt"]
+    assert sorted(uploads) == ["a.txt", "b.txt"]  # side by side
 
 
 @pytest.mark.parametrize(

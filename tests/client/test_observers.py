@@ -304,5 +304,5 @@ async def test_nobody_pays_who_has_none(serve, connect):
     server = await serve(END)
     async with connect(server).stream() as run:
         assert run._observed is None
-        assert run._pump._watch is None
+        assert run._pump._watching == ()
         await run.result()
