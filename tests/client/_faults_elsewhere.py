@@ -57,7 +57,8 @@ ROWS: dict[str, Row] = {
     ),
     "broken-again": _healing(
         "the stream breaks again",
-        Order(fault=faults.Drop(after_events=1), path=_EVENTS),
+        # After news, so that the next try is the first again, and attaches.
+        Order(fault=faults.Drop(after_events=4), path=_EVENTS),
         recovered={NEW: "attached"},
         versions=(NEW,),
         slow=True,
