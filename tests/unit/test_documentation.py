@@ -106,6 +106,26 @@ def test_extras_are_those_of_the_package():
     assert {"cli", "batch", "engine"} <= named
 
 
+def test_what_others_cost_is_what_was_measured():
+    """The page that compares clients has the figures of the page that measures them."""
+    pages = ROOT / "docs/explanation"
+    measured = (pages / "performance.md").read_text("utf-8")
+    compared = (pages / "why-this-client.md").read_text("utf-8")
+    others = ["dify-client-python", "dify-oapi2", "dify-sdk", "dify-api-client"]
+    works = {
+        "one stream of 200,000 texts": "200,000 texts, `async for`",
+        "2,000 small runs, 50 at once": "2,000 runs, 50 at once",
+        "2,000 small runs, 1,000 at once": "2,000 runs, 1,000 at once",
+    }
+
+    for line, title in works.items():
+        (_, table) = measured.split(f"**{title}**\n")
+        rows = [row.split(" | ") for row in table.partition("\n**")[0].splitlines()]
+        ratios = {row[0].strip("| "): row[3].split()[0] for row in rows if len(row) > 4}
+        told = " | ".join(ratios[name] for name in [*others, "handmade"])
+        assert f"| {line} | {told} |" in compared
+
+
 @pytest.mark.parametrize("readme", [README, CHINESE], ids=["English", "Chinese"])
 def test_links_of_the_readmes_lead_somewhere(readme):
     """Sphinx looks after those of the other pages."""
