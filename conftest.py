@@ -47,15 +47,17 @@ SERVERS = "_servers"
 SETTINGS = "_settings"
 
 
+TESTS = Path(__file__).parent / "tests"
+
 # What starts many processes of its own, or counts on its share of the machine.
-SLOW = tuple(
-    str(Path(__file__).parent / "tests" / name)
-    for name in ("distributed", "local/engine")
-)
+SLOW = (str(TESTS / "distributed"), str(TESTS / "local/engine"))
+
+# What runs the command again and again; `test_commands` does so on each Python.
+ONCE, NOT_ONCE = str(TESTS / "cli"), TESTS / "cli/test_commands.py"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests as slow by their folder, and measure no coverage in their processes.
+    """Mark tests by their folder, and measure no coverage in their processes.
 
     That would make those slower still. The workers of pytest-xdist have been started by
     now, and are measured.
@@ -63,6 +65,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if str(item.path).startswith(SLOW):
             item.add_marker(pytest.mark.slow)
+        if str(item.path).startswith(ONCE) and item.path != NOT_ONCE:
+            item.add_marker(pytest.mark.once)
     for name in ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"):
         os.environ.pop(name, None)
 

@@ -135,19 +135,26 @@ def tested(session: nox.Session) -> dict[str, str]:
 def tests(session: nox.Session) -> None:
     """Run the tests against the built package: on all processors, the slow ones alone.
 
-    With coverage, but for the newest Python, where asyncio looks for mistakes instead:
-    either takes as long as the tests themselves.
+    With coverage, and those that need to run once only, on the Python that speed is
+    measured with, or the only one; on the newest asyncio looks for mistakes instead:
+    each of these takes as long as the tests themselves.
     """
     install_wheel(session, "--group", "cov")
-    measure, env = ["coverage", "run", "-m"], tested(session)
-    if len(PYTHONS) > 1 and session.python == PYTHONS[-1]:
-        measure, env["PYTHONASYNCIODEBUG"] = ["python", "-m"], "1"
+    measure, env, also = ["python", "-m"], tested(session), ""
+    here = filter(is_here, PYTHONS)
+    if session.python == (preferred_python() or next(here, session.python)):
+        measure = ["coverage", "run", "-m"]
+    else:
+        also = " and not once"
+        if session.python == PYTHONS[-1]:
+            env["PYTHONASYNCIODEBUG"] = "1"
     for marks, how in {
         "not slow and not postgresql": ("-n", "logical", "--dist", "loadfile"),
         "slow and not postgresql": (),
     }.items():
         session.run(
-            *(*measure, "pytest", "-m", marks, *how, *(session.posargs or ["tests"])),
+            *(*measure, "pytest", "-m", marks + also, *how),
+            *(session.posargs or ["tests"]),
             env=env,
             success_codes=[0, 5] if session.posargs else [0],  # 5: none was selected
         )

@@ -13,7 +13,7 @@ import aiohttp
 from yarl import URL
 
 from ._config import Timeouts
-from ._protocol import Request
+from ._protocol import Request, checked_headers
 from ._secret import Secret
 from ._sending import Body
 from ._watch import Expired, Watch
@@ -240,31 +240,6 @@ def _url(url: str) -> URL:
 def _client_timeout(connect: float | None) -> aiohttp.ClientTimeout:
     """What aiohttp watches itself; all other deadlines are ours."""
     return aiohttp.ClientTimeout(total=None, sock_connect=connect)
-
-
-_OURS = frozenset(
-    {
-        *("accept", "accept-encoding", "authorization", "connection"),
-        *("content-length", "content-type", "host", "transfer-encoding"),
-    }
-)
-
-
-def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers, if they can be sent.
-
-    Raises:
-        ConfigurationError: a name or value holds a line break or another control
-            character, or sets what is the client's to set.
-    """
-    for name, value in headers.items():
-        if not (name.isascii() and name.isprintable() and value.isprintable()):
-            msg = f"the header {name!r} holds what no header can carry"
-            raise ConfigurationError(msg)
-        if name.lower() in _OURS:
-            msg = f"the client sets the header {name} itself"
-            raise ConfigurationError(msg)
-    return dict(headers)
 
 
 def checked_proxy(proxy: str) -> str:

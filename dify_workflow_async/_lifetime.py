@@ -46,6 +46,7 @@ class Lifetime:
         self._tasks: dict[asyncio.Task[Any], asyncio.Future[None] | None] = {}
         self._pausing: set[asyncio.Task[Any] | None] = set()
         self._given_up: set[asyncio.Task[Any]] = set()
+        self.cut_off: set[asyncio.Task[Any] | None] = set()
         self.on_close: set[Callable[[], None]] = set()
         self.busy: dict[Hashable, float] = {}
         self.closed = False
@@ -235,6 +236,7 @@ class Lifetime:
             _, late = await asyncio.wait(tasks, timeout=seconds)
         finally:
             for task in late:
+                self.cut_off.add(task)
                 task.cancel()
         if late:
             logger.warning(

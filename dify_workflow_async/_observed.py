@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import attrs
 
 from ._log import about, known, logger
-from ._protocol import Request, holds_line_break, is_a
+from ._protocol import Request, checked_headers, is_a
 from .errors import DifyError
 from .events import (
     Error,
@@ -168,14 +168,9 @@ def _headers(follower: RunObserver) -> Mapping[str, str]:
     """The headers that a follower wants to be sent.
 
     Raises:
-        ValueError: one cannot be.
+        ConfigurationError: one cannot be.
     """
-    headers = follower.headers()
-    for name, value in headers.items():
-        if holds_line_break(name) or holds_line_break(value):
-            msg = f"the header {name!r} holds a line break"
-            raise ValueError(msg)
-    return headers
+    return checked_headers(follower.headers())
 
 
 class _Logged(RunObserver):

@@ -208,6 +208,11 @@ class StreamLife:
                 error,
                 extra=about(error),
             )
+        except asyncio.CancelledError:
+            if opening in self._api.lifetime.cut_off and self._call.known is None:
+                msg = "the client was closed before the server answered"
+                why = RunStateUnknown(msg)
+            raise
         finally:
             self._release()
             self._tell_observers(why, begun=begun)

@@ -39,6 +39,7 @@ from ._reads import (
 from ._requests import (
     Content,
     Request,
+    checked_headers,
     checked_user,
     holds_line_break,
     is_a,
@@ -55,6 +56,7 @@ __all__ = [
     "Request",
     "app_info",
     "blocking_result",
+    "checked_headers",
     "checked_user",
     "end_user",
     "end_user_request",

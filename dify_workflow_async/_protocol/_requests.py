@@ -180,6 +180,33 @@ def holds_line_break(value: str) -> bool:
     return "\r" in value or "\n" in value
 
 
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_OURS = frozenset(
+    {
+        *("accept", "accept-encoding", "authorization", "connection"),
+        *("content-encoding", "content-length", "content-type", "host"),
+        "transfer-encoding",
+    }
+)
+
+
+def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers, if they can be sent.
+
+    Raises:
+        ConfigurationError: a name is none (RFC 9110, 5.1), a value holds a line break
+            or another control character, or it is the client's to set.
+    """
+    for name, value in headers.items():
+        if not (_TOKEN.fullmatch(name) and value.isprintable()):
+            msg = f"the header {name!r} holds what no header can carry"
+            raise ConfigurationError(msg)
+        if name.lower() in _OURS:
+            msg = f"the client sets the header {name} itself"
+            raise ConfigurationError(msg)
+    return dict(headers)
+
+
 def checked_user(user: str) -> str:
     """The end user's id; the server keeps 255 characters (1.1)."""
     if not is_a(str, user) or not user:

@@ -120,7 +120,10 @@ async def _serve(server: LocalServer) -> None:
     with on_interrupt(stop.set):
         try:
             await server.start()
-        except (OSError, DslError) as error:
+        except OSError as error:
+            msg = f"{error} (--port takes another one)"
+            raise click.ClickException(msg) from error
+        except DslError as error:
             raise click.ClickException(str(error)) from error
         try:
             click.echo(f"export DIFY_BASE_URL={server.base_url}")

@@ -117,7 +117,10 @@ class Observer:
     """Is told what a client does; override what you want to know."""
 
     def on_request(self, end: RequestEnd) -> None:
-        """A request was sent, of whatever kind, and its answer began or none came."""
+        """A request was sent, of whatever kind, and its answer began or none came.
+
+        One that is cancelled before that is not told.
+        """
 
     def on_retry(self, retry: Retry) -> None:
         """A request failed, and is sent again after a wait."""

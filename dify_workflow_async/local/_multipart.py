@@ -157,7 +157,8 @@ async def _save(part: aiohttp.BodyPartReader, path: Path, limit: float) -> int:
     """Write a file up to a limit, and tell how large it is."""
     size = 0
     waiting = bytearray()
-    with await asyncio.to_thread(path.open, "wb") as file:
+    # Not in a thread: whoever is cancelled meanwhile would leave the file open.
+    with path.open("wb") as file:
         while piece := await part.read_chunk(_READ_SIZE):
             size += len(piece)
             if size > limit:

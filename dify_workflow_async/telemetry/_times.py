@@ -12,14 +12,21 @@ from datetime import UTC, datetime
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = 1_000_000_000
 
+LONGEST = 1e8
+"""Seconds, three years: who tells of more has no clock."""
+
 TOLERANCE = 2 * SECOND
 """Two times that were cut off may be so far apart from a duration that was not."""
 
 
 def nanoseconds(moment: datetime) -> int:
-    """The time as an integer; a float would lose some of it."""
+    """The time as an integer; a float would lose some of it.
+
+    Exporters have no bits for what is before 1970 or long after: it is 1970, or 2262.
+    """
     since = moment - _EPOCH
-    return (since.days * 86_400 + since.seconds) * SECOND + since.microseconds * 1000
+    then = (since.days * 86_400 + since.seconds) * SECOND + since.microseconds * 1000
+    return min(max(0, then), 2**63 - 1)
 
 
 def within(told: datetime | None, *now: int) -> int:
@@ -48,7 +55,7 @@ def end(began: int, told: datetime | None, seconds: float | None, *now: int) -> 
         seconds: how long it took, by the server; None: it said nothing.
         now: as for `within`.
     """
-    if seconds is not None and seconds >= 0:
+    if seconds is not None and 0 <= seconds < LONGEST:
         then = began + round(seconds * SECOND)
         if told is None or abs(nanoseconds(told) - then) <= TOLERANCE:
             return then

@@ -91,9 +91,8 @@ def _in_order(groups: Iterable[_Path]) -> Iterator[_Path]:
     for path in groups:
         within.setdefault(path[:-1], []).append(path)
 
-    def below(path: _Path) -> Iterator[_Path]:
-        for each in within.get(path, ()):
-            yield each
-            yield from below(each)
-
-    return below(())
+    ahead = within.get((), [])[::-1]  # no recursion: a server may nest as it likes
+    while ahead:
+        path = ahead.pop()
+        yield path
+        ahead += within.get(path, [])[::-1]

@@ -13,8 +13,12 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 import pyte
+import pytest
 
 from ._batches import STRICT, environment
+
+
+PATIENCE = 30.0  # seconds, for what comes in one on a machine that is not busy
 
 
 class Terminal:
@@ -122,10 +126,14 @@ class Terminal:
     async def until(self, shows) -> str:
         """Wait for a screen of which *shows* is true, or which has this text."""
         wanted = shows if callable(shows) else lambda screen: shows in screen
-        while not wanted(self.screen):
-            assert not self._over, self.whole
-            self._news.clear()
-            await self._news.wait()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not wanted(self.screen):
+                    assert not self._over, self.whole
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            pytest.fail(f"not shown in {PATIENCE} s:\n{self.whole}")
         return self.screen
 
     async def end(self) -> int:

@@ -36,11 +36,12 @@ EACH = Iteration(
 )
 END = Node(type="end", title="End", outputs={"text": "{llm.text}", "list": [1]})
 SPINNER = "[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏]"
+TIME = r"\d+ min \d\d s|\d+(\.\d)? s"
 
 
 def seen(screen):
     """A screen without what changes from run to run."""
-    screen = re.sub(r"\d+\.\d s", "T", re.sub(SPINNER, "*", screen))
+    screen = re.sub(TIME, "T", re.sub(SPINNER, "*", screen))
     return re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "ID", screen)
 
 

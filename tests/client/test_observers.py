@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import attrs
 import pytest
 
-from dify_workflow_async import RetryPolicy, WorkflowClient, errors
+from dify_workflow_async import RetryPolicy, Timeouts, WorkflowClient, errors
 from dify_workflow_async.events import Event, NodeFinished
 from dify_workflow_async.hooks import (
     Observer,
@@ -148,6 +149,30 @@ async def test_a_follower_that_wants_nothing(serve, connect):
         assert [event async for event in run]
 
 
+@pytest.mark.parametrize("cancelled", [True, False], ids=["cancelled", "awaited"])
+async def test_a_client_that_is_closed_before_the_answer(cancelled, wild, connect):
+    """Nobody knows whether the run began."""
+    asked = asyncio.Event()
+
+    async def silent(*_: object) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    told = Told()
+    client = connect(await wild(silent), observers=[told], timeouts=Timeouts(stop=0.01))
+    running = asyncio.create_task(client.run())
+    await asked.wait()
+    if cancelled:
+        running.cancel()
+        await asyncio.wait([running])
+    await client.aclose()
+    with pytest.raises((asyncio.CancelledError, errors.ClientClosed)):
+        await running
+    (end,) = told.ends
+    assert end.status == "unknown"
+    assert isinstance(end.error, errors.RunStateUnknown)
+
+
 async def test_headers(serve, connect):
     """They go with the request that starts the run; the call's own stay."""
     server = await serve(END, version=NEW)
@@ -161,7 +186,15 @@ async def test_headers(serve, connect):
     assert "x-trace" not in second.headers
 
 
-@pytest.mark.parametrize("bad", [{"X": "a\r\nY: b"}, {"X\n": "a"}, {"X": 1}, 1])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        *({"X": "a\r\nY: b"}, {"X\n": "a"}, {"X": 1}, 1, {"X": "\0"}, {"": "a"}),
+        *({"X Y": "a"}, {"X é": "a"}, {"content-length": "3"}, {"Host": "evil"}),
+        {"Content-Encoding": "gzip"},
+    ],
+    ids=repr,
+)
 async def test_headers_that_cannot_be_sent(bad, serve, connect, caplog):
     """They are not sent, and the run begins."""
     server = await serve(END)
@@ -171,6 +204,7 @@ async def test_headers_that_cannot_be_sent(bad, serve, connect, caplog):
     (request,) = server.server.requests
     assert "x" not in request.headers
     assert "y" not in request.headers
+    assert request.headers["host"] != "evil"
     assert [x.getMessage() for x in caplog.records] == ["an observer failed"]
 
 

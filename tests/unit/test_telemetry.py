@@ -47,7 +47,8 @@ PAGE = ROOT / "docs/reference/telemetry.md"
     [
         (datetime(1970, 1, 1, tzinfo=UTC), 0),
         (datetime(1970, 1, 2, 0, 0, 1, 7, tzinfo=UTC), 86_401_000_007_000),
-        (datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC), -SECOND),
+        (datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC), 0),
+        (datetime(9999, 1, 1, tzinfo=UTC), 2**63 - 1),
     ],
 )
 def test_nanoseconds(moment, expected):
@@ -82,6 +83,7 @@ def test_within(told_time, now, expected):
         (NOON + timedelta(seconds=9), 1.25, THEN, THEN + 9 * SECOND),
         (NOON + timedelta(seconds=9), None, THEN, THEN + 9 * SECOND),
         (NOON + timedelta(seconds=9), -1.0, THEN, THEN + 9 * SECOND),
+        (NOON + timedelta(seconds=9), 1e300, THEN, THEN + 9 * SECOND),
         (NOON - timedelta(seconds=9), None, THEN, THEN),
         (None, None, THEN + 5, THEN + 5),
         (None, None, THEN - 5, THEN),
@@ -93,6 +95,7 @@ def test_within(told_time, now, expected):
         "contradicted",
         "told",
         "nonsense",
+        "for ever",
         "before",
         "now",
         "late",

@@ -13,6 +13,7 @@ import pytest
 from dify_workflow_async._wire import structure_event
 from dify_workflow_async.events import (
     Error,
+    IterationStarted,
     LoopStarted,
     NodeFinished,
     NodeStarted,
@@ -117,6 +118,7 @@ def test_a_node_that_waits_for_a_person():
         ({}, 3),
         ({"elapsed_time": 2.5}, 2.5),
         ({"elapsed_time": -1.0}, 0),
+        ({"elapsed_time": 1.7e308}, 1e8),
         ({"finished_at": after(3)}, 3),
         ({"finished_at": after(-5)}, 0),
         ({"elapsed_time": 2.5, "finished_at": after(2)}, 2.5),
@@ -313,6 +315,13 @@ def test_a_loop_in_an_iteration_that_goes_on():
         title: depth for _, depth, title in rows(Timeline.of(events[: begun + 3]))
     }
     assert depths == {"outer": 0, "plan": 1, "inner": 1, "write": 2}
+
+
+def test_iterations_in_one_another_without_end():
+    """A server may begin as many as it likes."""
+    begun = [IterationStarted(id=f"e{x}", node_id=f"n{x}") for x in range(1200)]
+    timeline = Timeline.of([WorkflowStarted(created_at=BEGAN), *begun])
+    assert len(timeline.bars) == 1200
 
 
 def test_a_loop_beside_an_iteration():
