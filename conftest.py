@@ -112,6 +112,7 @@ def local_server(
     monkeypatch.setenv("DIFY_API_KEY", API_KEY)
     monkeypatch.setenv("DIFY_BASE_URL", demo_server.base_url)
     monkeypatch.setenv("DIFY_USER", "reader")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")  # which requests and httpx would ask
     monkeypatch.chdir(tmp_path)
     return demo_server
 
