@@ -46,7 +46,7 @@ EXTENSIONS: Mapping[str, frozenset[str]] = {
         }
     ),
 }
-"""By type, what Dify takes for files of it: all other files are ``custom``."""
+"""The extensions that Dify takes for each type; all other files are ``custom``."""
 
 _TYPES = (*EXTENSIONS, "custom")
 _MEGABYTE = 1024 * 1024

@@ -28,7 +28,7 @@ SizeLimit = Callable[[str], float]
 
 # More than a stream of aiohttp holds at once: its reader of parts gives back what it has
 # above this, by a call that it warns of itself.
-_READ_SIZE: Final = 1024 * 1024
+_READ_SIZE: Final = 512 * 1024
 _WRITE_SIZE: Final = 1024 * 1024
 
 # A field is kept in memory; werkzeug allows that many bytes as well.
