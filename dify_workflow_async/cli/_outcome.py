@@ -12,8 +12,8 @@ import click
 from .. import WorkflowClient
 from ..models import File, PauseReason, RunRef, RunResult
 from ._lines import summarize
-from ._show import console, show_facts, show_json, shown
-from ._text import printable
+from ._show import console, put, show_facts, show_json, shown
+from ._text import command_line, printable
 
 
 Style = Literal["table", "json", "outputs", "text"]
@@ -45,7 +45,7 @@ def show_ref(ref: RunRef, style: Style) -> None:
         task = ref.task_id or ""
         show_facts([("run", ref.workflow_run_id), ("task", task), ("user", ref.user)])
     elif style == "text":
-        click.echo(ref.workflow_run_id)
+        put(ref.workflow_run_id)
     else:
         ids = {"workflow_run_id": ref.workflow_run_id, "task_id": ref.task_id}
         show_json(ids | {"user": ref.user})
@@ -86,7 +86,7 @@ def _show_text(result: RunResult, streamed: str | None) -> None:
         return
     console()  # which can print texts of any kind
     for value in result.outputs.values():
-        click.echo(shown(value))
+        put(shown(value))
 
 
 # -- files ---------------------------------------------------------------------------
@@ -125,8 +125,8 @@ def show_pause(result: RunResult) -> None:
         for line in _asked(reason):
             click.echo(line, err=True)
     if result.workflow_run_id is not None:
-        told = f"then follow it: dify-workflow attach {result.workflow_run_id}"
-        click.echo(told, err=True)
+        command = command_line("attach", result.workflow_run_id)
+        click.echo(f"then follow it: {command}", err=True)
 
 
 def _asked(reason: PauseReason) -> Iterator[str]:

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ._text import printable, safe
+from ._text import for_stdout, printable, safe
 
 
 WHOLE = 10**9
@@ -98,6 +98,12 @@ def aligned(rows: Sequence[Sequence[str]]) -> Iterable[str]:
         yield "  ".join(f"{cell:<{width}}" for cell, width in cells).rstrip()
 
 
+def put(text: str, *, nl: bool = True) -> None:
+    """Write a text of others: whole, with nothing that steers it on a terminal."""
+    # Without a colour click would take what looks like one out of what pipes get.
+    click.echo(for_stdout(text), nl=nl, color=True)
+
+
 def show_json(value: Any) -> None:
     """Print one JSON value, over several lines."""
     click.echo(json_text(value, indent=2))
@@ -105,7 +111,11 @@ def show_json(value: Any) -> None:
 
 def json_text(value: Any, *, indent: int | None = None) -> str:
     """JSON, with all characters but those that steer terminals as they are."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return escaped(json.dumps(value, ensure_ascii=False, indent=indent))
+
+
+def escaped(text: str) -> str:
+    """A text of JSON, with escapes for the characters that steer terminals."""
     return _UNSAFE.sub(_escaped, text)
 
 
