@@ -120,7 +120,7 @@ class Following(Telling):
         """
         out = console()
         shown = display(console(err=True), run, quiet=self.quiet or self.events)
-        together = shown.shows_text and out.is_terminal
+        together = shown.shows_text and on_terminal(out)
         writes_text = self.style == "text" and not (self.events or together)
         default: Literal["stop", "detach"] = "stop" if stops else "detach"
         wishes = Wishes(

@@ -48,8 +48,11 @@ def console(*, err: bool = False) -> Console:
 
 
 def on_terminal(out: Console) -> bool:
-    """True if a person looks at it, and its width is to be kept to."""
-    return out.is_terminal and not out.is_dumb_terminal
+    """True if a person looks at it, and its width is to be kept to.
+
+    Rich takes the word of FORCE_COLOR and TTY_COMPATIBLE, also for pipes.
+    """
+    return out.is_terminal and out.file.isatty() and not out.is_dumb_terminal
 
 
 def show_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
