@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -136,8 +137,8 @@ def _asked(reason: PauseReason) -> Iterator[str]:
     if reason.form_token is None:
         yield "  its form was sent elsewhere"
         return
-    fields = [f"-i {each.output_variable_name}=..." for each in reason.inputs]
+    fields = [("-i", f"{each.output_variable_name}=...") for each in reason.inputs]
     for action in reason.actions:
-        words = ["form", reason.form_token, "--action", action.id or "", *fields]
-        command = printable(f"dify-workflow {' '.join(words)}")
+        options = ["--action", action.id or "", *chain.from_iterable(fields)]
+        command = command_line("form", reason.form_token, *options)
         yield f"  {printable(action.title or '')}: {command}"

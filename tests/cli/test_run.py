@@ -359,14 +359,16 @@ async def test_a_run_that_fails(tmp_path):
 
 
 async def test_a_run_that_waits_for_a_person(tmp_path):
-    """How to answer is told; the status is 5."""
+    """How to answer is told, in whole words and with all fields; the status is 5."""
+    fields = ["the comment", *(f"a_rather_long_name_{i}" for i in range(12))]
+    filled = " ".join(["-i 'the comment=...'", *(f"-i {x}=..." for x in fields[1:])])
     pause = Pause(
         title="Approve",
         form_content="Send\nthis?",
-        inputs=[{"output_variable_name": "comment", "type": "paragraph"}],
+        inputs=[{"output_variable_name": x, "type": "paragraph"} for x in fields],
         actions=[
             {"id": "yes", "title": "Send", "button_style": "primary"},
-            {"id": "no", "title": "Drop", "button_style": "default"},
+            {"id": "no; id", "title": "Drop", "button_style": "default"},
         ],
     )
     async with LocalServer([App(Scenario(steps=[START, pause]))]) as server:
@@ -378,8 +380,8 @@ async def test_a_run_that_waits_for_a_person(tmp_path):
         assert (code, result["status"]) == (5, "paused")
         assert errors.splitlines()[-4:] == [
             "Approve waits for a person: Send this?",
-            f"  Send: dify-workflow form {token} --action yes -i comment=...",
-            f"  Drop: dify-workflow form {token} --action no -i comment=...",
+            f"  Send: dify-workflow form {token} --action yes {filled}",
+            f"  Drop: dify-workflow form {token} --action 'no; id' {filled}",
             f"then follow it: dify-workflow attach {run_.id}",
         ]
 
