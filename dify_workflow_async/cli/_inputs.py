@@ -6,6 +6,7 @@ import json
 import sys
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeGuard, cast
 
@@ -145,7 +146,9 @@ def file_of(text: str) -> Path | RemoteFile:
             f"{text!r} is no file: @PATH uploads one, https://... lets the server fetch"
         )
         raise InvalidInputs([msg])
-    path = Path(text[1:]).expanduser()
+    path = Path(text[1:])
+    with suppress(RuntimeError):  # ~NAME, and there is nobody of that name
+        path = path.expanduser()
     if not path.is_file():
         raise InvalidInputs([f"there is no file {str(path)!r}"])
     return path

@@ -20,9 +20,9 @@ from ._text import for_stdout, safe
 Tell = Callable[[LogEntry], None]
 
 
-def json_line(entry: LogEntry) -> None:
-    """Print it as the server told it."""
-    click.echo(json_text(entry.raw))
+def json_lines() -> Tell:
+    """Print each as the server told it."""
+    return lambda entry: click.echo(json_text(entry.raw))
 
 
 def csv_lines() -> Tell:

@@ -103,6 +103,7 @@ def test_a_home_directory(here, monkeypatch):
         (["text=@nowhere"], "input 'text': 'nowhere' cannot be read: No such file"),
         (["text=@bytes.bin"], "input 'text': 'bytes.bin' is no text in UTF-8"),
         (["doc=@nowhere"], "input 'doc': there is no file 'nowhere'"),
+        (["doc=@~nobodyhere/a"], "input 'doc': there is no file '~nobodyhere/a'"),
         (["doc=@."], "input 'doc': there is no file '.'"),
         (["doc=@"], "input 'doc': '@' is no file"),
         (["docs=a.txt"], "input 'docs': 'a.txt' is no file: @PATH uploads one"),

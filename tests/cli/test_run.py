@@ -8,6 +8,8 @@ import re
 import signal
 import subprocess
 
+from pathlib import Path
+
 import pytest
 
 from dify_workflow_async.local import (
@@ -217,6 +219,22 @@ async def test_an_end_that_only_the_detail_told(tmp_path):
     assert last["event"] == "workflow_finished"
     assert last["workflow_run_id"] == server.runs[0].id
     assert last["data"]["status"] == "succeeded"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+@pytest.mark.parametrize("words", ["run -q", "run --json", "run -q -o text", "logs"])
+async def test_a_disk_that_is_full(tmp_path, words):
+    """It is told in one sentence, and the status is 1."""
+    async with LocalServer([App(Scenario(steps=[START, END]))]) as server:
+        shell = await asyncio.create_subprocess_exec(
+            *("bash", "-c", " ".join([*STRICT, words, "> /dev/full"])),
+            env=environment(server),
+            cwd=tmp_path,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, errors = await shell.communicate()
+
+    assert (shell.returncode, errors) == (1, b"Error: No space left on device\n")
 
 
 async def test_a_reader_that_has_enough(tmp_path):
