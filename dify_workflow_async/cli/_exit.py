@@ -108,7 +108,11 @@ def carry_out(work: Coroutine[Any, Any, int | None]) -> NoReturn:
 
 def _pipe_into_nothing() -> None:
     """Let the interpreter, which flushes at its end, find nothing wrong."""
-    with suppress(OSError, ValueError):
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nothing, sys.stdout.fileno())
-        os.close(nothing)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            with suppress(OSError, ValueError):
+                nothing = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nothing, stream.fileno())
+                os.close(nothing)

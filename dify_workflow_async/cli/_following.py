@@ -19,6 +19,7 @@ from ._exit import DONE, FAILED, INTERRUPTED, PAUSED
 from ._outcome import Style, download, show_pause, show_result
 from ._show import console, on_terminal
 from ._signals import Interrupts, on_interrupt
+from ._text import printable
 from ._watch import Watch, Wishes
 
 
@@ -61,19 +62,21 @@ class Telling:
             RunFailed, RunStopped: the run ended so.
             DifyError: a file could not be had.
         """
+        saved = True
         if shows_result:
             show_result(result, self.style, streamed=streamed)
         if self.downloads is not None:
             try:
                 await download(client, result, self.downloads)
             except OSError as error:
-                msg = f"{self.downloads}: {error.strerror}"
-                raise ConfigurationError(msg) from error
+                told = printable(f"{self.downloads}: {error.strerror}")
+                click.echo(f"Error: {told}", err=True)
+                saved = False
         if result.status == "paused":
             show_pause(result)
             return PAUSED
         result.raise_for_status()
-        return DONE
+        return DONE if saved else FAILED
 
 
 @attrs.frozen(kw_only=True)

@@ -32,7 +32,7 @@ def record(folder: Path, base_url: str, host: str, port: int) -> None:
     try:
         recorder = Recorder(base_url, folder, host=host, port=port)
     except ValueError as error:
-        raise click.ClickException(str(error)) from error
+        raise click.UsageError(str(error)) from error
     asyncio.run(_record(recorder))
 
 

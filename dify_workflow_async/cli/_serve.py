@@ -92,7 +92,7 @@ def serve(
             app.key = key
         server = LocalServer(made, version=version, host=host, port=port)
     except (ScenarioError, RecordingError, ValueError, ModuleNotFoundError) as error:
-        raise click.ClickException(str(error)) from error
+        raise click.UsageError(str(error)) from error
     asyncio.run(_serve(server))
 
 
@@ -111,7 +111,7 @@ def _app(path: Path, model: Model) -> App:
         return App(Scenario.from_yaml(path), name=path.stem)
     except (DslError, ScenarioError) as error:
         msg = f"{path}: {error}"
-        raise click.ClickException(msg) from error
+        raise click.UsageError(msg) from error
 
 
 async def _serve(server: LocalServer) -> None:

@@ -39,12 +39,18 @@ STYLES = {
 _UNSAFE = re.compile(r"[^\n -~]")
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to `carry_out`, whose exit status tells of it."""
+        raise BrokenPipeError
+
+
 def console(*, err: bool = False) -> Console:
     """Standard output, or standard error, as rich writes to it."""
     stream = sys.stderr if err else sys.stdout
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")  # an old terminal is no failure
-    return Console(stderr=err, highlight=False)
+    return _Console(stderr=err, highlight=False)
 
 
 def on_terminal(out: Console) -> bool:
