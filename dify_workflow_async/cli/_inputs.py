@@ -171,7 +171,11 @@ def read_object(path: str) -> dict[str, Any]:
     """
     what = "standard input" if path == "-" else path
     try:
-        value = json.loads(_read(path))
+        text = _read(path)
+    except InvalidInputs as error:
+        raise InvalidInputs([f"--inputs: {x}" for x in error.problems]) from None
+    try:
+        value = json.loads(text)
     except (ValueError, RecursionError) as error:
         msg = f"--inputs: {what} is not JSON: {error}"
         raise InvalidInputs([msg]) from None
@@ -199,14 +203,20 @@ def _is_list(value: object) -> TypeGuard[list[Any]]:
 def _content(text: str) -> str:
     if text.startswith("@@"):
         return text[1:]
-    return _read(text[1:]) if text.startswith("@") else text
+    if not text.startswith("@"):
+        return text
+    try:
+        return _read(text[1:])
+    except InvalidInputs as error:
+        hint = "; @@ begins a text with an @"
+        raise InvalidInputs([x + hint for x in error.problems]) from None
 
 
 def _read(path: str) -> str:
     try:
         content = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
     except OSError as error:
-        msg = f"{path!r} cannot be read: {error.strerror}; @@ begins a text with an @"
+        msg = f"{path!r} cannot be read: {error.strerror}"
         raise InvalidInputs([msg]) from None
     try:
         return content.decode("utf-8-sig")
