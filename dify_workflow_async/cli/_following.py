@@ -93,12 +93,25 @@ class Following(Telling):
     timeout: float | None
     on_cancel: Literal["stop", "detach"] | None
 
+    def of_the_end(self) -> list[str]:
+        """The options that were given for what comes after a run's beginning."""
+        given = {
+            "--json": self.events,
+            "--timeline": self.timeline,
+            "--save-audio": self.speech,
+            "--download": self.downloads,
+        }
+        return [option for option, value in given.items() if value]
+
     def check(self) -> None:
         """Find what would fail only at the end.
 
         Raises:
             DifyError: a file cannot be written there.
         """
+        if self.events and self.output is not None:
+            msg = "--json prints events and no result, so that --output has no meaning"
+            raise ConfigurationError(msg)
         if self.timeline is not None:
             from ..timeline import check_path
 

@@ -122,6 +122,8 @@ def _about(file: File) -> str:
 
 def show_pause(result: RunResult) -> None:
     """Tell whom a run waits for, and how to go on; to standard error."""
+    if not result.reasons:  # as of servers that tell none, and where it is read again
+        click.echo("the run waits for a person", err=True)
     for reason in result.reasons:
         for line in _asked(reason):
             click.echo(line, err=True)
