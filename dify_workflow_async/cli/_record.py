@@ -43,7 +43,7 @@ async def _record(recorder: Recorder) -> None:
         try:
             await recorder.start()
         except OSError as error:
-            raise click.ClickException(str(error)) from error
+            raise click.UsageError(str(error)) from error
         try:
             click.echo(f"export DIFY_BASE_URL={recorder.base_url}")
             await stop.wait()

@@ -121,7 +121,7 @@ async def _serve(server: LocalServer) -> None:
         try:
             await server.start()
         except (OSError, DslError) as error:
-            raise click.ClickException(str(error)) from error
+            raise click.UsageError(str(error)) from error
         try:
             click.echo(f"export DIFY_BASE_URL={server.base_url}")
             for app in server.apps:
