@@ -52,12 +52,16 @@ def _answer(form: Parameters, variable: InputVariable) -> Any:
         return click.confirm(label, default=bool(variable.default), err=True)
     if variable.type == "file-list":
         return _files(label, variable)
-    options = f" ({', '.join(map(printable, variable.options))})"
     if variable.type == "file":
-        options = " (path or https://...)"
+        label += " (path or https://...)"
+    elif variable.options:
+        label += f" ({', '.join(map(printable, variable.options))})"
+    if variable.default:  # click would show it as it is
+        label += f" [{printable(str(variable.default))}]"
     return click.prompt(
-        label + (options if variable.options or variable.type == "file" else ""),
+        label,
         default=variable.default or None,
+        show_default=False,
         value_proc=lambda text: _checked(text, form, variable),
         err=True,
     )

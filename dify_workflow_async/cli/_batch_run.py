@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from rich.console import Console
-
 from .. import WorkflowClient
 from ..batch.tables import Checked, Results, Table, TableRow, read_table
 from ..errors import ConfigurationError, TableError
 from ._batch_watch import Watch
 from ._connection import Connection
 from ._progress import display
+from ._show import console
 from ._signals import Interrupts, on_interrupt
 from ._text import printable
 
@@ -73,7 +72,7 @@ async def run(request: Request) -> int:
         results = await asyncio.to_thread(_results, request, resumed=had > 0)
         results.check()
         stack.callback(results.close)
-        shown = display(Console(stderr=True, highlight=False), quiet=request.quiet)
+        shown = display(console(err=True), quiet=request.quiet)
         stack.callback(shown.close)
         batch = _new_batch(
             request,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 import click
@@ -14,7 +13,9 @@ from rich.table import Table
 from .. import WorkflowClient
 from ..local import App, LocalServer, demo_scenario
 from ..models import RunResult
+from ._exit import carry_out
 from ._lines import describe, summarize
+from ._show import console
 
 
 @click.command()
@@ -27,24 +28,24 @@ def demo(topic: str) -> None:
     Starts a local server on a free port, streams a workflow with text, an iteration
     and speech, prints its events as they come, and its result.
     """
-    asyncio.run(_demo(topic, Console(highlight=False)))
+    carry_out(_demo(topic, console()))
 
 
-async def _demo(topic: str, console: Console) -> None:
+async def _demo(topic: str, out: Console) -> None:
     app = App(demo_scenario())
     # Servers up to 1.12 send the end of the speech after the end of the run.
     async with LocalServer([app], version="1.12.1") as server:
-        console.print(f"a local server listens on {server.base_url}\n")
+        out.print(f"a local server listens on {server.base_url}\n")
         async with WorkflowClient(app.key, server.base_url, "demo") as client:
-            result = await _watch(client, topic, console)
-    _show(result, console)
+            result = await _watch(client, topic, out)
+    _show(result, out)
 
 
-async def _watch(client: WorkflowClient, topic: str, console: Console) -> RunResult:
+async def _watch(client: WorkflowClient, topic: str, out: Console) -> RunResult:
     begin = time.monotonic()
     async with client.stream({"topic": topic}) as run:
         async for event in run:
-            console.print(
+            out.print(
                 f"[dim]{time.monotonic() - begin:6.2f} s[/]  "
                 f"[cyan]{event.event_name:<20}[/]  {escape(describe(event))}",
                 soft_wrap=True,
@@ -52,9 +53,9 @@ async def _watch(client: WorkflowClient, topic: str, console: Console) -> RunRes
         return await run.result()
 
 
-def _show(result: RunResult, console: Console) -> None:
+def _show(result: RunResult, out: Console) -> None:
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in summarize(result):
         table.add_row(f"[bold]{name}[/]", escape(value))
-    console.print()
-    console.print(table)
+    out.print()
+    out.print(table)

@@ -195,11 +195,13 @@ class LiveTree:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._ticker is not None:
-            self._ticker.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._ticker
-        self._live.stop()
+        try:
+            if self._ticker is not None:
+                self._ticker.cancel()
+                with suppress(asyncio.CancelledError):
+                    await self._ticker  # which raises what went wrong with drawing
+        finally:
+            self._live.stop()
         self._print(self._texts.end())
         signs = self._tree.signs  # nothing turns any more
         self._tree = attrs.evolve(
@@ -251,7 +253,7 @@ class LiveTree:
         """The end of the line that is being written."""
         if not text:
             return []
-        width = self._console.width
+        width = max(1, self._console.width)  # COLUMNS may say 0
         rows = Text(text[-number * width :]).wrap(self._console, width)
         return list(rows[-number:])
 

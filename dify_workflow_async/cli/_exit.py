@@ -95,6 +95,12 @@ def carry_out(work: Coroutine[Any, Any, int | None]) -> NoReturn:
     except BrokenPipeError:  # `| head`: who read it has enough
         _pipe_into_nothing()
         status = PIPE_CLOSED
+    except OSError as error:  # such as a disk that is full
+        _pipe_into_nothing()
+        told = [error.filename, error.strerror or str(error) or type(error).__name__]
+        words = ": ".join(str(each) for each in told if each)
+        click.echo(f"Error: {printable(words)}", err=True)
+        status = FAILED
     except (KeyboardInterrupt, asyncio.CancelledError, click.Abort):
         status = INTERRUPTED
     raise click.exceptions.Exit(status or DONE)
@@ -102,7 +108,11 @@ def carry_out(work: Coroutine[Any, Any, int | None]) -> NoReturn:
 
 def _pipe_into_nothing() -> None:
     """Let the interpreter, which flushes at its end, find nothing wrong."""
-    with suppress(OSError, ValueError):
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nothing, sys.stdout.fileno())
-        os.close(nothing)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            with suppress(OSError, ValueError):
+                nothing = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nothing, stream.fileno())
+                os.close(nothing)

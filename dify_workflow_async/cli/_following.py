@@ -19,6 +19,7 @@ from ._exit import DONE, FAILED, INTERRUPTED, PAUSED
 from ._outcome import Style, download, show_pause, show_result
 from ._show import console, on_terminal
 from ._signals import Interrupts, on_interrupt
+from ._text import printable
 from ._watch import Watch, Wishes
 
 
@@ -61,19 +62,21 @@ class Telling:
             RunFailed, RunStopped: the run ended so.
             DifyError: a file could not be had.
         """
+        saved = True
         if shows_result:
             show_result(result, self.style, streamed=streamed)
         if self.downloads is not None:
             try:
                 await download(client, result, self.downloads)
             except OSError as error:
-                msg = f"{self.downloads}: {error.strerror}"
-                raise ConfigurationError(msg) from error
+                told = printable(f"{self.downloads}: {error.strerror}")
+                click.echo(f"Error: {told}", err=True)
+                saved = False
         if result.status == "paused":
             show_pause(result)
             return PAUSED
         result.raise_for_status()
-        return DONE
+        return DONE if saved else FAILED
 
 
 @attrs.frozen(kw_only=True)
@@ -90,12 +93,25 @@ class Following(Telling):
     timeout: float | None
     on_cancel: Literal["stop", "detach"] | None
 
+    def of_the_end(self) -> list[str]:
+        """The options that were given for what comes after a run's beginning."""
+        given = {
+            "--json": self.events,
+            "--timeline": self.timeline,
+            "--save-audio": self.speech,
+            "--download": self.downloads,
+        }
+        return [option for option, value in given.items() if value]
+
     def check(self) -> None:
         """Find what would fail only at the end.
 
         Raises:
             DifyError: a file cannot be written there.
         """
+        if self.events and self.output is not None:
+            msg = "--json prints events and no result, so that --output has no meaning"
+            raise ConfigurationError(msg)
         if self.timeline is not None:
             from ..timeline import check_path
 
@@ -120,7 +136,7 @@ class Following(Telling):
         """
         out = console()
         shown = display(console(err=True), run, quiet=self.quiet or self.events)
-        together = shown.shows_text and out.is_terminal
+        together = shown.shows_text and on_terminal(out)
         writes_text = self.style == "text" and not (self.events or together)
         default: Literal["stop", "detach"] = "stop" if stops else "detach"
         wishes = Wishes(

@@ -6,6 +6,7 @@ import json
 import sys
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeGuard, cast
 
@@ -145,7 +146,9 @@ def file_of(text: str) -> Path | RemoteFile:
             f"{text!r} is no file: @PATH uploads one, https://... lets the server fetch"
         )
         raise InvalidInputs([msg])
-    path = Path(text[1:]).expanduser()
+    path = Path(text[1:])
+    with suppress(RuntimeError):  # ~NAME, and there is nobody of that name
+        path = path.expanduser()
     if not path.is_file():
         raise InvalidInputs([f"there is no file {str(path)!r}"])
     return path
@@ -168,7 +171,11 @@ def read_object(path: str) -> dict[str, Any]:
     """
     what = "standard input" if path == "-" else path
     try:
-        value = json.loads(_read(path))
+        text = _read(path)
+    except InvalidInputs as error:
+        raise InvalidInputs([f"--inputs: {x}" for x in error.problems]) from None
+    try:
+        value = json.loads(text)
     except (ValueError, RecursionError) as error:
         msg = f"--inputs: {what} is not JSON: {error}"
         raise InvalidInputs([msg]) from None
@@ -196,14 +203,20 @@ def _is_list(value: object) -> TypeGuard[list[Any]]:
 def _content(text: str) -> str:
     if text.startswith("@@"):
         return text[1:]
-    return _read(text[1:]) if text.startswith("@") else text
+    if not text.startswith("@"):
+        return text
+    try:
+        return _read(text[1:])
+    except InvalidInputs as error:
+        hint = "; @@ begins a text with an @"
+        raise InvalidInputs([x + hint for x in error.problems]) from None
 
 
 def _read(path: str) -> str:
     try:
         content = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
     except OSError as error:
-        msg = f"{path!r} cannot be read: {error.strerror}; @@ begins a text with an @"
+        msg = f"{path!r} cannot be read: {error.strerror}"
         raise InvalidInputs([msg]) from None
     try:
         return content.decode("utf-8-sig")

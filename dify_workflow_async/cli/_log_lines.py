@@ -14,28 +14,29 @@ from rich.text import Text
 
 from ..models import LogEntry, LogRun
 from ._show import STYLES, console, json_text, on_terminal, seconds, shown
-from ._text import safe
+from ._text import for_stdout, safe
 
 
 Tell = Callable[[LogEntry], None]
 
 
-def json_line(entry: LogEntry) -> None:
-    """Print it as the server told it."""
-    click.echo(json_text(entry.raw))
+def json_lines() -> Tell:
+    """Print each as the server told it."""
+    return lambda entry: click.echo(json_text(entry.raw))
 
 
 def csv_lines() -> Tell:
     """Print rows as RFC 4180 has them; values are what they are.
 
     As in the tables of batches, a text that a spreadsheet would take for a formula is
-    not changed: programs get what the server told.
+    not changed: programs get what the server told. A terminal gets what steers it not.
     """
 
     def row(cells: list[str]) -> None:
         line = io.StringIO()
         csv.writer(line, lineterminator="\n").writerow(cells)
-        click.echo(line.getvalue().encode("utf-8", "backslashreplace"), nl=False)
+        text = for_stdout(line.getvalue())
+        click.echo(text.encode("utf-8", "backslashreplace"), nl=False)
 
     row(list(cells_of(LogEntry())))
     return lambda entry: row(list(cells_of(entry).values()))

@@ -19,7 +19,7 @@ from ..models import LogEntry
 from ._connection import Connection, connected
 from ._exit import STATUSES, carry_out
 from ._follow_logs import Follower
-from ._log_lines import csv_lines, json_line, plain_lines
+from ._log_lines import Tell, csv_lines, json_lines, plain_lines
 from ._signals import on_interrupt
 from ._text import printable
 
@@ -134,19 +134,20 @@ def logs(
         msg = "--follow waits for what comes, and --before is over"
         raise click.UsageError(msg)
     asked = Filters(user=of_user, account=of_account, **filters)
-    tell = csv_lines() if as_csv else json_line if as_json else plain_lines()
+    begin = csv_lines if as_csv else json_lines if as_json else plain_lines
     count = None if everything else limit
     if follow:
-        carry_out(_follow(asked, count, interval, tell, connection))
-    carry_out(_list(asked, count, tell, connection))
+        carry_out(_follow(asked, count, interval, begin, connection))
+    carry_out(_list(asked, count, begin, connection))
 
 
 async def _list(
     asked: Filters,
     count: int | None,
-    tell: Callable[[LogEntry], None],
+    begin: Callable[[], Tell],
     connection: Connection,
 ) -> None:
+    tell = begin()
     async with connection.client() as client:
         async for entry in _newest(client, asked, count):
             tell(entry)
@@ -168,10 +169,11 @@ async def _follow(
     asked: Filters,
     count: int | None,
     interval: float,
-    tell: Callable[[LogEntry], None],
+    begin: Callable[[], Tell],
     connection: Connection,
 ) -> None:
     """Tell of runs as they end, until an interrupt or a termination: a clean end."""
+    tell = begin()
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - asyncio.run() made it
     with on_interrupt(task.cancel):
@@ -191,9 +193,7 @@ async def _follow(
             return
 
 
-async def _look(
-    follower: Follower, tell: Callable[[LogEntry], None], *, quiet: bool
-) -> bool:
+async def _look(follower: Follower, tell: Tell, *, quiet: bool) -> bool:
     """Tell what is new; False if the server is away, which is told unless *quiet*."""
     try:
         for entry in await follower.look():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,8 +13,8 @@ import click
 from .. import WorkflowClient
 from ..models import File, PauseReason, RunRef, RunResult
 from ._lines import summarize
-from ._show import console, show_facts, show_json, shown
-from ._text import printable
+from ._show import console, put, show_facts, show_json, shown
+from ._text import command_line, printable
 
 
 Style = Literal["table", "json", "outputs", "text"]
@@ -45,7 +46,7 @@ def show_ref(ref: RunRef, style: Style) -> None:
         task = ref.task_id or ""
         show_facts([("run", ref.workflow_run_id), ("task", task), ("user", ref.user)])
     elif style == "text":
-        click.echo(ref.workflow_run_id)
+        put(ref.workflow_run_id)
     else:
         ids = {"workflow_run_id": ref.workflow_run_id, "task_id": ref.task_id}
         show_json(ids | {"user": ref.user})
@@ -86,7 +87,7 @@ def _show_text(result: RunResult, streamed: str | None) -> None:
         return
     console()  # which can print texts of any kind
     for value in result.outputs.values():
-        click.echo(shown(value))
+        put(shown(value))
 
 
 # -- files ---------------------------------------------------------------------------
@@ -121,12 +122,14 @@ def _about(file: File) -> str:
 
 def show_pause(result: RunResult) -> None:
     """Tell whom a run waits for, and how to go on; to standard error."""
+    if not result.reasons:  # as of servers that tell none, and where it is read again
+        click.echo("the run waits for a person", err=True)
     for reason in result.reasons:
         for line in _asked(reason):
             click.echo(line, err=True)
     if result.workflow_run_id is not None:
-        told = f"then follow it: dify-workflow attach {result.workflow_run_id}"
-        click.echo(told, err=True)
+        command = command_line("attach", result.workflow_run_id)
+        click.echo(f"then follow it: {command}", err=True)
 
 
 def _asked(reason: PauseReason) -> Iterator[str]:
@@ -136,8 +139,8 @@ def _asked(reason: PauseReason) -> Iterator[str]:
     if reason.form_token is None:
         yield "  its form was sent elsewhere"
         return
-    fields = [f"-i {each.output_variable_name}=..." for each in reason.inputs]
+    fields = [("-i", f"{each.output_variable_name}=...") for each in reason.inputs]
     for action in reason.actions:
-        words = ["form", reason.form_token, "--action", action.id or "", *fields]
-        command = printable(f"dify-workflow {' '.join(words)}")
+        options = ["--action", action.id or "", *chain.from_iterable(fields)]
+        command = command_line("form", reason.form_token, *options)
         yield f"  {printable(action.title or '')}: {command}"

@@ -151,13 +151,23 @@ def _profile(name: str, tables: Mapping[str, Any], path: Path) -> Profile:
     table = _table(tables, name, where)
     _refuse_unknown(table, {"base_url", "user", "app", "keys"}, where)
     keys = _table(table, "keys", where)
+    base_url = _text(table, "base_url", where)
+    _refuse_password(base_url or "", where)
     return Profile(
         name=name,
-        base_url=_text(table, "base_url", where),
+        base_url=base_url,
         user=_text(table, "user", where),
         app=_text(table, "app", where),
         keys={x: Secret(y) if isinstance(y, str) else y for x, y in keys.items()},
     )
+
+
+def _refuse_password(base_url: str, where: str) -> None:
+    """What is listed holds no secrets, and Dify takes none in its address."""
+    server = base_url.rpartition("://")[2].partition("/")[0]
+    if "@" in server:
+        msg = f"'base_url' of {where} must have no user and no password"
+        raise ConfigurationError(msg)
 
 
 def _refuse_unknown(table: Mapping[str, Any], known: set[str], where: object) -> None:

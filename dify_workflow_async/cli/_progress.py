@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from ..batch import Progress, State, Summary
+from ._show import on_terminal
 from ._text import span, spent
 
 
@@ -150,6 +151,6 @@ def display(console: Console, *, quiet: bool) -> Display:
     """What fits where *console* writes to."""
     if quiet:
         return PlainLines(console, every=math.inf)
-    if console.is_terminal and not console.is_dumb_terminal:
+    if on_terminal(console):
         return LiveLine(console)
     return PlainLines(console)

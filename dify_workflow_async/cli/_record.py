@@ -32,7 +32,7 @@ def record(folder: Path, base_url: str, host: str, port: int) -> None:
     try:
         recorder = Recorder(base_url, folder, host=host, port=port)
     except ValueError as error:
-        raise click.ClickException(str(error)) from error
+        raise click.UsageError(str(error)) from error
     asyncio.run(_record(recorder))
 
 
@@ -43,7 +43,7 @@ async def _record(recorder: Recorder) -> None:
         try:
             await recorder.start()
         except OSError as error:
-            raise click.ClickException(str(error)) from error
+            raise click.UsageError(str(error)) from error
         try:
             click.echo(f"export DIFY_BASE_URL={recorder.base_url}")
             await stop.wait()

@@ -113,6 +113,9 @@ def run(
 
     Ctrl-C stops the run on the server, and once more leaves at once.
     """
+    if detach and (unmet := following.of_the_end()):
+        msg = f"--detach does not wait for what {', '.join(unmet)} is to have"
+        raise click.UsageError(msg)
     inputs = Inputs(given=given, source=source, files=files, validate=validate)
     carry_out(_run(connection, following, inputs, options, detach=detach))
 

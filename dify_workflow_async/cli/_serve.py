@@ -92,7 +92,7 @@ def serve(
             app.key = key
         server = LocalServer(made, version=version, host=host, port=port)
     except (ScenarioError, RecordingError, ValueError, ModuleNotFoundError) as error:
-        raise click.ClickException(str(error)) from error
+        raise click.UsageError(str(error)) from error
     asyncio.run(_serve(server))
 
 
@@ -111,7 +111,7 @@ def _app(path: Path, model: Model) -> App:
         return App(Scenario.from_yaml(path), name=path.stem)
     except (DslError, ScenarioError) as error:
         msg = f"{path}: {error}"
-        raise click.ClickException(msg) from error
+        raise click.UsageError(msg) from error
 
 
 async def _serve(server: LocalServer) -> None:
@@ -122,9 +122,9 @@ async def _serve(server: LocalServer) -> None:
             await server.start()
         except OSError as error:
             msg = f"{error} (--port takes another one)"
-            raise click.ClickException(msg) from error
+            raise click.UsageError(msg) from error
         except DslError as error:
-            raise click.ClickException(str(error)) from error
+            raise click.UsageError(str(error)) from error
         try:
             click.echo(f"export DIFY_BASE_URL={server.base_url}")
             for app in server.apps:

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ._text import printable, safe
+from ._text import for_stdout, printable, safe
 
 
 WHOLE = 10**9
@@ -39,17 +39,26 @@ STYLES = {
 _UNSAFE = re.compile(r"[^\n -~]")
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to `carry_out`, whose exit status tells of it."""
+        raise BrokenPipeError
+
+
 def console(*, err: bool = False) -> Console:
     """Standard output, or standard error, as rich writes to it."""
     stream = sys.stderr if err else sys.stdout
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")  # an old terminal is no failure
-    return Console(stderr=err, highlight=False)
+    return _Console(stderr=err, highlight=False)
 
 
 def on_terminal(out: Console) -> bool:
-    """True if a person looks at it, and its width is to be kept to."""
-    return out.is_terminal and not out.is_dumb_terminal
+    """True if a person looks at it, and its width is to be kept to.
+
+    Rich takes the word of FORCE_COLOR and TTY_COMPATIBLE, also for pipes.
+    """
+    return out.is_terminal and out.file.isatty() and not out.is_dumb_terminal
 
 
 def show_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -98,6 +107,12 @@ def aligned(rows: Sequence[Sequence[str]]) -> Iterable[str]:
         yield "  ".join(f"{cell:<{width}}" for cell, width in cells).rstrip()
 
 
+def put(text: str, *, nl: bool = True) -> None:
+    """Write a text of others: whole, with nothing that steers it on a terminal."""
+    # Without a colour click would take what looks like one out of what pipes get.
+    click.echo(for_stdout(text), nl=nl, color=True)
+
+
 def show_json(value: Any) -> None:
     """Print one JSON value, over several lines."""
     click.echo(json_text(value, indent=2))
@@ -105,7 +120,11 @@ def show_json(value: Any) -> None:
 
 def json_text(value: Any, *, indent: int | None = None) -> str:
     """JSON, with all characters but those that steer terminals as they are."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return escaped(json.dumps(value, ensure_ascii=False, indent=indent))
+
+
+def escaped(text: str) -> str:
+    """A text of JSON, with escapes for the characters that steer terminals."""
     return _UNSAFE.sub(_escaped, text)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+import sys
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -46,3 +48,16 @@ def printable(text: str, width: int = 300) -> str:
     """A text of others as one line, with nothing in it that steers a terminal."""
     line = safe(" ".join(text.split()))
     return line if len(line) <= width else f"{line[: width - 3]}..."
+
+
+def for_stdout(text: str) -> str:
+    """A text of others as standard output gets it: whole, and safe on a terminal."""
+    return safe(text) if sys.stdout.isatty() else text
+
+
+def command_line(verb: str, named: str, *options: str) -> str:
+    """A command of ours to copy, in which the words of others stay single words."""
+    words = [verb, named, *options]
+    if named.startswith("-"):
+        words = [verb, *options, "--", named]
+    return safe(shlex.join(["dify-workflow", *words])).replace("\n", "�")

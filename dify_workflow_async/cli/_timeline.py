@@ -35,10 +35,10 @@ def timeline(source: str, output: Path) -> None:
         check_path(output)
         click.echo(_picture(source).save(output))
     except DifyError as error:
-        raise click.ClickException(str(error)) from error
+        raise click.UsageError(str(error)) from error
     except OSError as error:
         told = f"{error.filename or source}: {error.strerror or error}"
-        raise click.ClickException(told) from error
+        raise click.UsageError(told) from error
 
 
 def _picture(source: str) -> Picture:

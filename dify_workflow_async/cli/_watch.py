@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 
 from pathlib import Path
 from typing import Any, Literal
@@ -17,8 +18,9 @@ from ..events import Event, TextChunk, TextReplace
 from ..models import RunResult
 from ..views import decode_speech
 from ._display import Display
+from ._show import escaped, put
 from ._signals import Interrupts
-from ._text import printable
+from ._text import command_line, printable
 
 
 @attrs.frozen(kw_only=True)
@@ -105,9 +107,9 @@ class Watch:
             click.echo(_line(event, self._original(event)))  # which flushes
         if self._wishes.text:
             if isinstance(event, TextChunk):
-                click.echo(event.text, nl=False)
+                put(event.text, nl=False)
             elif isinstance(event, TextReplace):  # what is written stays written
-                click.echo(f"\n{event.text}", nl=False)
+                put(f"\n{event.text}", nl=False)
         if self._wishes.speech is not None and (piece := decode_speech(event)):
             self._speech += piece
 
@@ -141,7 +143,8 @@ class Watch:
         self._run.detach()
         run_id = self._run.workflow_run_id
         if run_id is not None:
-            self._shown.say(f"left: the run may go on; `dify-workflow attach {run_id}`")
+            command = command_line("attach", run_id)
+            self._shown.say(f"left: the run may go on; `{command}`")
         if self._task is not None:
             self._task.cancel()
 
@@ -149,6 +152,8 @@ class Watch:
 def _line(event: Event, original: bytes | None) -> bytes:
     """An event as one line of JSON: as the server wrote it, if it wrote it."""
     if original is not None and b"\n" not in original:
+        if sys.stdout.isatty():
+            return escaped(original.decode("utf-8", "replace")).encode()
         return original
     raw: dict[str, Any] = dict(event.raw)
     if "event" not in raw:  # the run's detail told what nobody heard

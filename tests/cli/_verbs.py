@@ -7,8 +7,8 @@ import os
 import re
 import sys
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any
 
@@ -56,10 +56,6 @@ class Done:
         return self
 
 
-TERMINAL = {"FORCE_COLOR": "1", "COLUMNS": "80", "TERM": "xterm"}
-"""What makes rich take a pipe for a terminal of 80 columns."""
-
-
 def settings(base_url: str | None = None, **more: str) -> dict[str, str]:
     """The environment for a command: none of the tester's own settings."""
     kept = {x: y for x, y in os.environ.items() if not x.startswith(_FOREIGN)}
@@ -99,12 +95,27 @@ async def ended(
     return Done(process.returncode, out.decode(), faults(err)).checked()
 
 
+class OnTerminal(CliRunner):
+    """Gives commands a standard output that says it were a terminal."""
+
+    @contextmanager
+    def isolation(self, *args: Any, **options: Any) -> Iterator[Any]:
+        """Let standard output be one, too."""
+        with super().isolation(*args, **options) as streams:
+            out: Any = sys.stdout
+            out.isatty = lambda: True
+            yield streams
+
+
 def invoked(
-    arguments: tuple[str, ...], env: dict[str, str], given: bytes | None = None
+    arguments: tuple[str, ...],
+    env: dict[str, str],
+    given: bytes | None = None,
+    kind: type[CliRunner] = CliRunner,
 ) -> Done:
     """Run the command in this thread, which takes a tenth of a process's time."""
     unset = dict.fromkeys(x for x in os.environ if x not in env)
-    runner = CliRunner(env={**unset, **env})
+    runner = kind(env={**unset, **env})
     result = runner.invoke(cli, arguments, input=given, prog_name="dify-workflow")
     if not isinstance(result.exception, SystemExit | None):
         raise result.exception
@@ -124,6 +135,12 @@ class Served:
         """Run the command to its end, in a thread."""
         own = settings(self.server.base_url, **env)
         return await asyncio.to_thread(partial(invoked, arguments, own, given))
+
+    async def on_terminal(self, *arguments: str, **env: str) -> Done:
+        """Run the command to its end, in a thread, as if on 80 columns."""
+        shown = {"COLUMNS": "80", "TERM": "xterm"} | env
+        own = settings(self.server.base_url, **shown)
+        return await asyncio.to_thread(invoked, arguments, own, None, OnTerminal)
 
     async def process(
         self, *arguments: str, given: bytes | None = None, **env: str

@@ -98,6 +98,21 @@ def test_version():
     assert __version__ in CliRunner().invoke(cli, ["--version"]).output
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, None], ids=["Ctrl-C", "| head"])
+def test_demo_that_is_left(number):
+    """It ends as other commands do: with a status, and without a traceback."""
+    with subprocess.Popen(
+        [*STRICT, "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.readline()
+        if number is None:
+            process.stdout.close()
+        else:
+            process.send_signal(number)
+        said = faults(process.stderr.read())
+    assert (process.returncode, said) == (130 if number else 141, "")
+
+
 def test_demo_in_a_narrow_terminal():
     """The demo runs where there is no terminal at all."""
     result = CliRunner().invoke(cli, ["demo"])
@@ -200,7 +215,7 @@ async def test_record(tmp_path):
 def test_what_cannot_be_recorded(tmp_path, arguments, says):
     """A wrong setting is said in a line."""
     result = CliRunner().invoke(cli, ["record", str(tmp_path), *arguments])
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert says in result.output
 
 
@@ -219,7 +234,7 @@ def test_serve_what_cannot_be_served(arguments, says):
     """What cannot be served is told in a sentence, and ends with an error."""
     result = CliRunner().invoke(cli, ["serve", *arguments])
 
-    assert result.exit_code != 0
+    assert result.exit_code == 2
     assert says in result.output
     assert "Traceback" not in result.output
 

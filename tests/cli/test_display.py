@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 
 import pytest
 
 from rich.console import Console
 
-from dify_workflow_async.cli._display import PlainLines, Silent, Texts
+from dify_workflow_async import WorkflowClient
+from dify_workflow_async.cli._display import LiveTree, PlainLines, Silent, Texts
 from dify_workflow_async.cli._text import printable, safe
 from dify_workflow_async.events import (
     HumanInputRequired,
@@ -108,3 +110,54 @@ async def test_silence():
         silent.take(NodeStarted(title="Model"))
         silent.say("so")
     assert out.getvalue() == "so\n"
+
+
+class Screen(io.StringIO):
+    """A terminal, on which drawing can be made to fail once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fails = False
+        self.has_failed = asyncio.Event()
+
+    def isatty(self) -> bool:
+        """Say that it is one."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Keep what is written, unless it fails."""
+        if self.fails:
+            self.fails = False
+            self.has_failed.set()
+            msg = "no room"
+            raise OSError(msg)
+        return super().write(text)
+
+
+def tree_on(screen: Screen, client: WorkflowClient, width: int) -> LiveTree:
+    console = Console(file=screen, _environ={"TERM": "xterm"}, width=width, height=9)
+    return LiveTree(console, client.stream({}))
+
+
+async def test_drawing_that_fails():
+    """It is told at the end, and the terminal has its cursor again."""
+    screen = Screen()
+
+    async def watch(tree: LiveTree) -> None:
+        async with tree:
+            screen.fails = True
+            await screen.has_failed.wait()
+
+    async with WorkflowClient("app-x", "http://127.0.0.1:9", "u") as client:
+        with pytest.raises(OSError, match="no room"):
+            await watch(tree_on(screen, client, 40))
+    assert screen.getvalue().count("\x1b[?25l") == 1
+    assert screen.getvalue().count("\x1b[?25h") == 1
+
+
+async def test_a_terminal_without_a_width():
+    """Where COLUMNS is 0 little can be seen, and nothing fails."""
+    async with WorkflowClient("app-x", "http://127.0.0.1:9", "u") as client:
+        tree = tree_on(Screen(), client, 0)
+        tree.take(TextChunk(text="a line that is being written"))
+        tree.draw()

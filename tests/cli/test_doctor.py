@@ -31,7 +31,6 @@ from ._bad_servers import (
     self_signed,
 )
 from ._verbs import (
-    TERMINAL,
     Done,
     begin,
     ended,
@@ -139,7 +138,7 @@ async def test_for_programs():
 async def test_on_a_narrow_terminal():
     """Sentences are folded, and stand under one another."""
     async with served() as place:
-        done = await place.run("doctor", **(TERMINAL | {"COLUMNS": "60"}))
+        done = await place.on_terminal("doctor", COLUMNS="60")
 
     assert "\x1b[32m✓" in done.out
     assert done.width <= 60

@@ -69,6 +69,8 @@ def test_what_the_work_returns(returned, status):
         (errors.Unauthorized("no"), 1),
         (asyncio.CancelledError(), 130),
         (KeyboardInterrupt(), 130),
+        (OSError(28, "No space left on device"), 1),
+        (TimeoutError(), 1),
         (click.Abort(), 130),
     ],
     ids=lambda value: type(value).__name__,

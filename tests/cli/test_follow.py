@@ -62,6 +62,24 @@ async def test_detached(tmp_path):
             assert told == shape.format(newest.id, newest.task_id)
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("-d --timeline x.html", "--detach does not wait for what --timeline"),
+        ("-d --json --download x", "for what --json, --download is to have"),
+        ("-d --save-audio x.mp3", "--save-audio"),
+        ("--json -o text", "--json prints events and no result"),
+    ],
+)
+async def test_options_that_exclude_each_other(words, says):
+    """None is dropped without a word, and nothing is run."""
+    async with LocalServer([App(QUICK)]) as server:
+        result = await invoke(server, "run", *words.split())
+        assert server.runs == []
+    assert result.exit_code == 2
+    assert says in result.stderr
+
+
 async def test_attach(tmp_path):
     """What ran before is told, then what comes, then the result."""
     async with LocalServer([App(PAUSED)]) as server:
@@ -159,7 +177,10 @@ async def test_wait_for_a_run_that_waits_itself(tmp_path):
         )
 
     assert (code, json.loads(told)["status"]) == (5, "paused")
-    assert errors == f"then follow it: dify-workflow attach {run_id}\n"
+    assert errors.splitlines() == [
+        "the run waits for a person",
+        f"then follow it: dify-workflow attach {run_id}",
+    ]
 
 
 async def test_wait_no_longer(tmp_path):

@@ -100,9 +100,13 @@ def test_a_home_directory(here, monkeypatch):
         (["data={"], "input 'data': no JSON"),
         (["text:=x"], "input 'text': no JSON"),
         (["text=a", "text=b"], "input 'text': it is given twice"),
-        (["text=@nowhere"], "input 'text': 'nowhere' cannot be read: No such file"),
+        (
+            ["text=@nowhere"],
+            "input 'text': 'nowhere' cannot be read: No such file or directory; @@ begins",
+        ),
         (["text=@bytes.bin"], "input 'text': 'bytes.bin' is no text in UTF-8"),
         (["doc=@nowhere"], "input 'doc': there is no file 'nowhere'"),
+        (["doc=@~nobodyhere/a"], "input 'doc': there is no file '~nobodyhere/a'"),
         (["doc=@."], "input 'doc': there is no file '.'"),
         (["doc=@"], "input 'doc': '@' is no file"),
         (["docs=a.txt"], "input 'docs': 'a.txt' is no file: @PATH uploads one"),
@@ -172,6 +176,15 @@ def test_a_file_of_inputs_that_is_none(here, content, says):
     with pytest.raises(InvalidInputs) as caught:
         read_object("in.json")
     assert str(caught.value).startswith(says)
+
+
+def test_a_file_of_inputs_that_is_not_there(here):
+    """That is what is told, and nothing of JSON or of signs."""
+    with pytest.raises(InvalidInputs) as caught:
+        read_object("nowhere.json")
+    assert caught.value.problems == (
+        "--inputs: 'nowhere.json' cannot be read: No such file or directory",
+    )
 
 
 def test_inputs_from_standard_input(here, monkeypatch):

@@ -118,6 +118,14 @@ def test_a_folder_instead_of_a_file(tmp_path):
         ("[profiles.a]\nurl = 'x'\nkey = 'y'", "'a' in .* unknown settings: key, url"),
         ("[profiles.a]\nuser = 1", "'user' of profile 'a' in .* must be a text"),
         ("[profiles.a]\nkeys = 'k'", "'keys' of profile 'a' in .* must be a table"),
+        (
+            "[profiles.a]\nbase_url = 'https://ada:pw@dify/v1'",
+            "'base_url' of profile 'a' in .* must have no user and no password$",
+        ),
+        (
+            "[profiles.a]\nbase_url = 'ada:pw@dify'",
+            "must have no user and no password$",
+        ),
         ("profile = 'b'\n[profiles.a]", "no profile 'b' in .*; there is: a"),
     ],
 )

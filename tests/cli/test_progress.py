@@ -164,23 +164,21 @@ def test_plain_lines():
 
 
 @pytest.mark.parametrize(
-    ("options", "quiet", "kind", "every"),
+    ("is_tty", "env", "quiet", "kind", "every"),
     [
-        (
-            {"force_terminal": True, "_environ": {"TERM": "xterm"}},
-            False,
-            LiveLine,
-            None,
-        ),
-        ({"force_terminal": True, "_environ": {"TERM": "dumb"}}, False, PlainLines, 5),
-        ({"force_terminal": False}, False, PlainLines, 5),
-        ({"force_terminal": True}, True, PlainLines, float("inf")),
+        (True, {"TERM": "xterm"}, False, LiveLine, None),
+        (True, {"TERM": "dumb"}, False, PlainLines, 5),
+        (False, {"TERM": "xterm"}, False, PlainLines, 5),
+        (False, {"TERM": "xterm", "FORCE_COLOR": "1"}, False, PlainLines, 5),
+        (True, {"TERM": "xterm"}, True, PlainLines, float("inf")),
     ],
-    ids=["terminal", "dumb", "pipe", "quiet"],
+    ids=["terminal", "dumb", "pipe", "forced", "quiet"],
 )
-def test_display(options, quiet, kind, every):
+def test_display(is_tty, env, quiet, kind, every):
     """What is shown fits where it is shown."""
-    shown = display(Console(file=io.StringIO(), **options), quiet=quiet)
+    file = io.StringIO()
+    file.isatty = lambda: is_tty
+    shown = display(Console(file=file, _environ=env), quiet=quiet)
     shown.close()
 
     assert type(shown) is kind

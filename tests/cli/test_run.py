@@ -8,11 +8,14 @@ import re
 import signal
 import subprocess
 
+from pathlib import Path
+
 import pytest
 
 from dify_workflow_async.local import (
     App,
     LocalServer,
+    Loop,
     Node,
     Pause,
     Scenario,
@@ -219,11 +222,29 @@ async def test_an_end_that_only_the_detail_told(tmp_path):
     assert last["data"]["status"] == "succeeded"
 
 
-async def test_a_reader_that_has_enough(tmp_path):
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+@pytest.mark.parametrize("words", ["run -q", "run --json", "run -q -o text", "logs"])
+async def test_a_disk_that_is_full(tmp_path, words):
+    """It is told in one sentence, and the status is 1."""
+    async with LocalServer([App(Scenario(steps=[START, END]))]) as server:
+        shell = await asyncio.create_subprocess_exec(
+            *("bash", "-c", " ".join([*STRICT, words, "> /dev/full"])),
+            env=environment(server),
+            cwd=tmp_path,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, errors = await shell.communicate()
+
+    assert (shell.returncode, errors) == (1, b"Error: No space left on device\n")
+
+
+@pytest.mark.parametrize("words", ["run --json |", "run 2>&1 |"])
+async def test_a_reader_that_has_enough(tmp_path, words):
     """A pipe that closes stops the run on the server, and nothing is said."""
-    text = Node(type="llm", text=["x"] * 5000, chunk_delay=0.01)
-    async with LocalServer([App(Scenario(steps=[START, text]))]) as server:
-        command = " ".join([*STRICT, "run --json | head -1; exit ${PIPESTATUS[0]}"])
+    step = Node(type="code", title="Code", delay=0.05)
+    lively = Scenario(steps=[START, Loop(count=10_000, steps=[step])])
+    async with LocalServer([App(lively)]) as server:
+        command = " ".join([*STRICT, f"{words} head -1; exit ${{PIPESTATUS[0]}}"])
         shell = await asyncio.create_subprocess_exec(
             *("bash", "-c", command),
             env=environment(server),
@@ -234,7 +255,7 @@ async def test_a_reader_that_has_enough(tmp_path):
         told, errors = await shell.communicate()
 
         assert (shell.returncode, errors) == (141, b"")
-        assert json.loads(told)["event"] == "workflow_started"
+        assert server.runs[0].id in told.decode()
         assert [each.status for each in server.runs] == ["stopped"]
 
 
@@ -359,14 +380,16 @@ async def test_a_run_that_fails(tmp_path):
 
 
 async def test_a_run_that_waits_for_a_person(tmp_path):
-    """How to answer is told; the status is 5."""
+    """How to answer is told, in whole words and with all fields; the status is 5."""
+    fields = ["the comment", *(f"a_rather_long_name_{i}" for i in range(12))]
+    filled = " ".join(["-i 'the comment=...'", *(f"-i {x}=..." for x in fields[1:])])
     pause = Pause(
         title="Approve",
         form_content="Send\nthis?",
-        inputs=[{"output_variable_name": "comment", "type": "paragraph"}],
+        inputs=[{"output_variable_name": x, "type": "paragraph"} for x in fields],
         actions=[
             {"id": "yes", "title": "Send", "button_style": "primary"},
-            {"id": "no", "title": "Drop", "button_style": "default"},
+            {"id": "no; id", "title": "Drop", "button_style": "default"},
         ],
     )
     async with LocalServer([App(Scenario(steps=[START, pause]))]) as server:
@@ -378,8 +401,8 @@ async def test_a_run_that_waits_for_a_person(tmp_path):
         assert (code, result["status"]) == (5, "paused")
         assert errors.splitlines()[-4:] == [
             "Approve waits for a person: Send this?",
-            f"  Send: dify-workflow form {token} --action yes -i comment=...",
-            f"  Drop: dify-workflow form {token} --action no -i comment=...",
+            f"  Send: dify-workflow form {token} --action yes {filled}",
+            f"  Drop: dify-workflow form {token} --action 'no; id' {filled}",
             f"then follow it: dify-workflow attach {run_.id}",
         ]
 
@@ -562,7 +585,7 @@ async def test_files_that_cannot_be_saved(server, tmp_path):
         *("run", "-i", "topic=x", "-i", "doc=@a.txt", "--download", "plain/deep"),
         cwd=tmp_path,
     )
-    assert code == 2
+    assert code == 1  # the run was, and cost what it did
     assert errors.endswith("Error: plain/deep: Not a directory\n")
 
 

@@ -81,12 +81,12 @@ def test_events_through_a_pipe(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (["missing", "-o", "x.svg"], 1, "Error: missing: No such file or directory"),
-        ([RECORDING, "-o", "x.pdf"], 1, "drawn as .html, .svg, .png, not .pdf: x.pdf"),
-        ([RECORDING, "-o", "nowhere/x.svg"], 1, "there is no folder nowhere"),
-        (["empty", "-o", "x.svg"], 1, "there are no events of a run in empty"),
-        (["mysql://h/d", "-o", "x.svg"], 1, "in SQLite or PostgreSQL, not in mysql"),
-        ([RECORDING, "-o", f"{'x' * 300}.svg"], 1, "File name too long"),
+        (["missing", "-o", "x.svg"], 2, "Error: missing: No such file or directory"),
+        ([RECORDING, "-o", "x.pdf"], 2, "drawn as .html, .svg, .png, not .pdf: x.pdf"),
+        ([RECORDING, "-o", "nowhere/x.svg"], 2, "there is no folder nowhere"),
+        (["empty", "-o", "x.svg"], 2, "there are no events of a run in empty"),
+        (["mysql://h/d", "-o", "x.svg"], 2, "in SQLite or PostgreSQL, not in mysql"),
+        ([RECORDING, "-o", f"{'x' * 300}.svg"], 2, "File name too long"),
         ([RECORDING], 2, "Missing option '-o'"),
     ],
     ids=["missing", "format", "folder", "empty", "database", "unwritable", "no-output"],
@@ -105,5 +105,5 @@ def test_without_the_extra(monkeypatch, tmp_path):
     """It tells what to install."""
     monkeypatch.setitem(sys.modules, "altair", None)
     done = invoke(RECORDING, "-o", tmp_path / "x.svg")
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "pip install 'dify-workflow-async[timeline]'" in done.output

@@ -19,7 +19,7 @@ from dify_workflow_async.local import Node, Sleep
 from dify_workflow_async.local.faults import ErrorPage
 from dify_workflow_async.models import LogEntry, LogRun
 
-from ._verbs import KEY, TERMINAL, begin, ended, served, settings
+from ._verbs import KEY, begin, ended, served, settings
 
 
 END = Node(type="end", outputs={"said": "{topic}"})
@@ -143,7 +143,7 @@ async def test_on_a_terminal():
     """A run is one line of at most 80 columns, with its id whole."""
     async with served(FAILURE) as place:
         (run,) = await runs(place, "a", user="u" * 80)
-        done = await place.run("logs", **TERMINAL)
+        done = await place.on_terminal("logs")
 
     assert "\x1b[31mworse" not in done.out
     assert run in done.out

@@ -10,7 +10,7 @@ import pytest
 from dify_workflow_async import WorkflowClient
 from dify_workflow_async.local import Variable
 
-from ._verbs import KEY, TERMINAL, served
+from ._verbs import KEY, served
 
 
 FORM = [
@@ -78,7 +78,7 @@ async def test_parameters_of_an_app_without_inputs():
 async def test_parameters_on_a_narrow_terminal():
     """80 columns hold the table."""
     async with served(inputs=FORM) as place:
-        done = await place.run("parameters", **TERMINAL)
+        done = await place.on_terminal("parameters")
 
     assert "papers" in done.out
     assert done.width <= 80

@@ -10,7 +10,7 @@ import pytest
 from dify_workflow_async import WorkflowClient
 from dify_workflow_async.local import Node, Pause, Sleep
 
-from ._verbs import KEY, TERMINAL, served
+from ._verbs import KEY, served
 
 
 HOSTILE = "one\x1b[2J\n  two\u202e, \x9b3J"
@@ -65,12 +65,15 @@ async def test_get_a_run_on_a_terminal():
         async with client(place) as own:
             run = await own.run()
         wanted = ("get", str(run.workflow_run_id))
-        done = await place.run(*wanted, **TERMINAL)
-        plain = await place.run(*wanted, **TERMINAL, NO_COLOR="1")
+        done = await place.on_terminal(*wanted)
+        forced = await place.run(*wanted, FORCE_COLOR="1", TTY_COMPATIBLE="1")
+        plain = await place.on_terminal(*wanted, NO_COLOR="1")
 
     assert "\x1b[32m" in done.out  # green
     assert "\x1b[32m" not in plain.out
     assert plain.width <= 80
+    assert "\x1b" not in forced.out  # it is a pipe, whatever else is said
+    assert text.strip() in forced.out
 
 
 async def test_get_no_run():
