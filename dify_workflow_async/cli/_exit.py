@@ -97,8 +97,8 @@ def carry_out(work: Coroutine[Any, Any, int | None]) -> NoReturn:
         status = PIPE_CLOSED
     except OSError as error:  # such as a disk that is full
         _pipe_into_nothing()
-        told = [error.filename, error.strerror or str(error) or type(error).__name__]
-        words = ": ".join(str(each) for each in told if each)
+        parts = [error.filename, error.strerror or str(error) or type(error).__name__]
+        words = ": ".join(str(each) for each in parts if each)
         click.echo(f"Error: {printable(words)}", err=True)
         status = FAILED
     except (KeyboardInterrupt, asyncio.CancelledError, click.Abort):
