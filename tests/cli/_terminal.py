@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import os
 import pty
+import signal
 import struct
 import termios
 
@@ -51,7 +52,8 @@ class Terminal:
         terminal = cls(master, rows, columns)
         terminal.resize(rows, columns)
         environ = environment(server, **({"TERM": "xterm-256color"} | env))
-        del environ["COLUMNS"]
+        for name in ("COLUMNS", "LINES"):  # pytest-xdist sets these, which go first
+            environ.pop(name, None)
         process = await asyncio.create_subprocess_exec(
             *STRICT,
             *map(str, arguments),
@@ -145,7 +147,8 @@ class Terminal:
 
 
 def _enter(slave: int, stdout) -> None:
-    """Make the terminal that of this process."""
+    """Make the terminal that of this process, as a shell does."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # behind nohup it would be ignored
     os.login_tty(slave)
     if stdout is not None:
         os.dup2(os.open(stdout, os.O_WRONLY | os.O_CREAT), 1)

@@ -98,11 +98,19 @@ def test_version():
     assert __version__ in CliRunner().invoke(cli, ["--version"]).output
 
 
+def interruptible() -> None:
+    """Behind nohup, or in the background of a script, Ctrl-C would be ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, None], ids=["Ctrl-C", "| head"])
 def test_demo_that_is_left(number):
     """It ends as other commands do: with a status, and without a traceback."""
     with subprocess.Popen(
-        [*STRICT, "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [*STRICT, "demo"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=interruptible,  # noqa: PLW1509 - there are none
     ) as process:
         process.stdout.readline()
         if number is None:

@@ -161,3 +161,4 @@ async def test_a_terminal_without_a_width():
         tree = tree_on(Screen(), client, 0)
         tree.take(TextChunk(text="a line that is being written"))
         tree.draw()
+        assert tree._texts.rest == "a line that is being written"
