@@ -89,8 +89,14 @@ async def test_command_that_is_killed(tmp_path):
 
         code, _, errors = await run(server, *command, *journal, cwd=tmp_path)
 
-        assert server.starts == {f"m{i}": 1 for i in range(300)}
+        starts = dict(server.starts)
     rows = [row.cells for row in read_table(tmp_path / "out.csv")]
+    # The kill may fall between a row's claim and its request: nobody can know that it
+    # was not run, so it is told as unknown, and not run.
+    known = {row["marker"] for row in rows if row["run.state"] == "succeeded"}
+    assert set(starts.values()) == {1}
+    assert known <= set(starts)
+    assert len(known) >= 250
     assert [row["marker"] for row in rows] == [f"m{i}" for i in range(300)]
     states = {row["run.state"] for row in rows}
     assert states <= {"succeeded", "unknown"}, errors
