@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import os
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import attrs
 import click
@@ -15,10 +13,9 @@ from click.shell_completion import CompletionItem
 
 from .. import WorkflowClient
 from ..errors import ConfigurationError
+from ._options import F, gathered
 from ._profiles import Profile, Profiles, config_path, read_profiles
 
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 USER = "dify-workflow"
 """The end user of who names none."""
@@ -124,16 +121,7 @@ def _profiles_if_any() -> Profiles:
 
 def connected(command: F) -> F:
     """Add the options, and hand them to *command* as ``connection``."""
-
-    @functools.wraps(command)
-    def with_connection(**options: Any) -> Any:
-        own = {name: options.pop(name) for name in attrs.fields_dict(Connection)}
-        return command(connection=Connection(**own), **options)
-
-    made: Any = with_connection
-    for add in reversed(_OPTIONS):
-        made = add(made)
-    return made  # type: ignore[no-any-return]
+    return gathered(command, Connection, "connection", _OPTIONS)
 
 
 _OPTIONS = (

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 import attrs
 import click
@@ -16,14 +13,12 @@ from ..errors import ConfigurationError
 from ..models import RunResult
 from ._display import display
 from ._exit import DONE, FAILED, INTERRUPTED, PAUSED
+from ._options import F, gathered
 from ._outcome import Style, download, show_pause, show_result
 from ._show import console, on_terminal
 from ._signals import Interrupts, on_interrupt
 from ._text import printable
 from ._watch import Watch, Wishes
-
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 @attrs.frozen(kw_only=True)
@@ -162,24 +157,12 @@ class Following(Telling):
 
 def telling(command: F) -> F:
     """Add the options of `Telling`, and hand them to *command* as ``telling``."""
-    return _gathered(command, Telling, "telling", _TELLING)
+    return gathered(command, Telling, "telling", _TELLING)
 
 
 def followed(command: F) -> F:
     """Add the options of `Following`, and hand them to *command* as ``following``."""
-    return _gathered(command, Following, "following", _TELLING + _FOLLOWING)
-
-
-def _gathered(command: F, cls: type[Any], name: str, options: tuple[Any, ...]) -> F:
-    @functools.wraps(command)
-    def gathered(**values: Any) -> Any:
-        own = {x: values.pop(x) for x in attrs.fields_dict(cls)}
-        return command(**{name: cls(**own)}, **values)
-
-    made: Any = gathered
-    for add in reversed(options):
-        made = add(made)
-    return made  # type: ignore[no-any-return]
+    return gathered(command, Following, "following", _TELLING + _FOLLOWING)
 
 
 _TELLING = (

@@ -17,6 +17,7 @@ from ..models import FileUploadSettings, Form, FormInput, InputVariable, Paramet
 from ._connection import Connection, connected
 from ._exit import STATUSES, carry_out
 from ._inputs import Given, inputs_of
+from ._options import input_option
 from ._show import moment, show_facts, show_json, show_table, shown
 from ._text import safe
 
@@ -24,13 +25,8 @@ from ._text import safe
 @click.command(epilog=STATUSES)
 @click.argument("token")
 @click.option("--action", metavar="ID", help="Answer the form with this button.")
-@click.option(
-    "-i",
-    "--input",
-    "given",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="What to fill in: NAME=TEXT, NAME=@FILE, NAME:=JSON; for a file, also "
+@input_option(
+    "What to fill in: NAME=TEXT, NAME=@FILE, NAME:=JSON; for a file, also "
     "NAME=https://...; several times for a list of files.",
 )
 @click.option("--json", "as_json", is_flag=True, help="As the server told it.")

@@ -13,6 +13,7 @@ from ._connection import Connection, connected
 from ._exit import DONE, STATUSES, carry_out
 from ._following import Following, followed
 from ._inputs import Given, any_file, inputs_of, read_object
+from ._options import input_option
 from ._outcome import show_ref
 
 
@@ -54,13 +55,8 @@ class Inputs:
 
 
 @click.command(epilog=STATUSES)
-@click.option(
-    "-i",
-    "--input",
-    "given",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="An input, as the app's form wants it: NAME=TEXT, NAME=@FILE, NAME:=JSON; for "
+@input_option(
+    "An input, as the app's form wants it: NAME=TEXT, NAME=@FILE, NAME:=JSON; for "
     "a file, also NAME=https://...; several times for a list of files.",
 )
 @click.option(

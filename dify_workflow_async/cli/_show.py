@@ -64,16 +64,16 @@ def on_terminal(out: Console) -> bool:
 def show_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print *rows*, whose texts may be anybody's."""
     out = console()
-    safe = [[printable(cell, WHOLE) for cell in row] for row in rows]
+    lines = [[printable(cell, WHOLE) for cell in row] for row in rows]
     if on_terminal(out):
         table = Table(box=None, pad_edge=False)
         for header in headers:
             table.add_column(header, overflow="fold")
-        for row in safe:
+        for row in lines:
             table.add_row(*map(_styled, row))
         out.print(table)
         return
-    for line in aligned([list(headers), *safe]):
+    for line in aligned([list(headers), *lines]):
         click.echo(line)
 
 

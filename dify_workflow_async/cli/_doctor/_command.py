@@ -11,6 +11,7 @@ from ...models import Parameters
 from .._connection import Connection, connected
 from .._exit import DONE, FAILED, carry_out
 from .._inputs import Given, inputs_of
+from .._options import input_option
 from ._examine import Notes, Trial, examine
 from ._finding import Mark
 from ._report import show, show_all
@@ -30,13 +31,8 @@ Exit status: 0 nothing is wrong; 1 something is, or with --strict is in doubt;
     help="Run the workflow once, and measure when its events come. A run may cost "
     "money, and do what the workflow does.",
 )
-@click.option(
-    "-i",
-    "--input",
-    "given",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="An input of that run, as `run` takes it.",
+@input_option(
+    "An input of that run, as `run` takes it.",
 )
 @click.option(
     "--timeout",
